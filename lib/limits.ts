@@ -1,0 +1,70 @@
+/**
+ * Every bound of the platform, by name, in one place. Units stand last. What a user may change
+ * is a default here and a key of the configuration; the rest are constants of the design.
+ */
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+export const GIB = 1024 * MIB;
+
+export const LIMITS = {
+  // Names and specs
+  functionNameLengthMax: 63,
+  envTotalBytesMax: 4 * KIB,
+  envCountMax: 100,
+  labelCountMax: 64,
+  memoryBytesMin: 16 * MIB,
+  memoryBytesMax: 64 * GIB,
+  memoryBytesDefault: 256 * MIB,
+  cpuMillisMin: 10,
+  cpuMillisMax: 64_000,
+  cpuMillisDefault: 1000,
+  pidsMin: 1,
+  pidsMax: 4096,
+  pidsDefault: 128,
+  timeoutMsMin: 100,
+  timeoutMsMax: 900_000,
+  timeoutMsDefault: 30_000,
+  startTimeoutMsDefault: 10_000,
+  startTimeoutMsMax: 300_000,
+  concurrencyMax: 1000,
+  concurrencyDefault: 50,
+  scaleMax: 1000,
+  scaleMaxDefault: 10,
+  idleMsDefault: 60_000,
+  graceMsDefault: 10_000,
+  portDefault: 8080,
+
+  // Uploads and archives
+  contextBytesMax: 512 * MIB,
+  contextEntriesMax: 200_000,
+  layerBytesMax: 2 * GIB,
+  imageUnpackedBytesMax: 8 * GIB,
+  layerEntriesMax: 200_000,
+  layersMax: 127,
+  pathBytesMax: 4096,
+  manifestBytesMax: 4 * MIB,
+  imageConfigBytesMax: MIB,
+
+  // Requests
+  jsonBodyBytesMax: MIB,
+  requestBodyBytesMax: 1 * GIB,
+  headerBytesMax: 32 * KIB,
+  waitingPerRevisionMax: 1000,
+  queueTimeoutMs: 30_000,
+
+  // Logs
+  logLineBytesMax: 16 * KIB,
+  logFileBytesMax: 10 * MIB,
+  logTailLinesDefault: 100,
+  logTailLinesMax: 10_000,
+  errorLogLines: 20,
+
+  // Control plane
+  eventStreamLengthMax: 10_000,
+  buildLogLengthMax: 20_000,
+  heartbeatMs: 2_000,
+  nodeLostMs: 7_000,
+  reconcileMs: 1_000,
+  demandMs: 250,
+  agentInstancesMax: 1_000,
+} as const;
