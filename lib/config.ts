@@ -160,7 +160,9 @@ function nameIn(origin: string, key: Key): string {
 }
 
 function flagValues(argv: readonly string[], faults: string[]): Values {
-  const options = Object.fromEntries(keys().map((key) => [flagOf(key), { type: 'string' }] as const));
+  const options = Object.fromEntries(
+    keys().map((key) => [flagOf(key), { type: 'string' }] as const),
+  );
   const parsed = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true });
   const values: Values = {};
   const known = new Map(keys().map((key) => [flagOf(key), key]));

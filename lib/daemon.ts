@@ -21,7 +21,11 @@ const STOP_MS_MAX = 60_000;
  * Runs a daemon until SIGTERM or SIGINT, or until its supervisor is gone (the IPC channel closes),
  * then stops it. A second signal ends it at once.
  */
-export async function runDaemon(component: string, log: Log, start: () => Promise<Daemon>): Promise<void> {
+export async function runDaemon(
+  component: string,
+  log: Log,
+  start: () => Promise<Daemon>,
+): Promise<void> {
   const stopped = Promise.withResolvers<string>();
   let asked = false;
   const ask = (why: string): void => {
@@ -34,7 +38,8 @@ export async function runDaemon(component: string, log: Log, start: () => Promis
   };
   process.on('SIGTERM', () => ask('SIGTERM'));
   process.on('SIGINT', () => ask('SIGINT'));
-  if (process.send !== undefined) process.on('disconnect', () => stopped.resolve('supervisor gone'));
+  if (process.send !== undefined)
+    process.on('disconnect', () => stopped.resolve('supervisor gone'));
   try {
     const daemon = await start();
     const message: ReadyMessage = { type: 'ready', component, addresses: daemon.addresses };

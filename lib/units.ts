@@ -25,7 +25,12 @@ export function parseBytes(text: string): number | undefined {
   return Math.round(Number(match[1]) * unit);
 }
 
-const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATION_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /** `"30s"`, `"1m30s"`, `"250ms"`, or a bare number of seconds → milliseconds. */
 export function parseDurationMs(text: string): number | undefined {

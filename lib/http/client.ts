@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, request } from 'undici';
-import { type ErrorBody, HearthError, errnoCode } from '../errors.ts';
+import { type ErrorBody, errnoCode, HearthError } from '../errors.ts';
 
 export interface HttpClientOptions {
   /** Base URL, `http://host:port`. */
@@ -122,7 +122,8 @@ function reasonOf(code: string): string {
 function errorOf(text: string, status: number, peer: string): HearthError {
   try {
     const parsed = JSON.parse(text) as { error?: ErrorBody };
-    if (typeof parsed.error?.code === 'string') return HearthError.fromBody(parsed.error, { status });
+    if (typeof parsed.error?.code === 'string')
+      return HearthError.fromBody(parsed.error, { status });
   } catch {
     // Not JSON: said below with the text's start.
   }

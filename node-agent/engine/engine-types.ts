@@ -1,0 +1,63 @@
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { ContainerSpec, ExitStatus } from './container-spec.ts';
+
+export interface EngineOptions {
+  /** `[a-z0-9]{1,8}`: names the engine's cgroups, bridge, nft table; two engines can share a machine. */
+  name: string;
+  /** Folder for containers' state; on a file system that can hold overlay's upper layers. */
+  stateDir: string;
+  /** Network slots take their addresses from here. */
+  subnet: string;
+  /** First host uid; container n gets `uidBase + n * 65536 …`. */
+  uidBase: number;
+  log: Log;
+  /** Network slots kept ready; default 4. */
+  networkSlots?: number;
+}
+
+/** Starts and ends containers. One per daemon; owns a launcher process. */
+export interface Engine {
+  /**
+   * Resolves when the program has been executed.
+   * @throws HearthError EntrypointNotFound, ExecFormat, StartFailed, StorageFull, KernelUnsupported
+   */
+  start(spec: ContainerSpec): Promise<Container>;
+  /** Containers that outlived an earlier process of this engine; anything half made is removed. */
+  adopt(): Promise<Container[]>;
+  get(id: string): Container | undefined;
+  /**
+   * Ends the launcher and the network. Containers are killed and removed first, unless
+   * `keepContainers`, which leaves them for `adopt` of the next process.
+   */
+  close(options?: { keepContainers?: boolean }): Promise<void>;
+}
+
+export interface Container {
+  readonly id: string;
+  readonly spec: ContainerSpec;
+  /** Process id of its PID 1 in the host's pid namespace. */
+  readonly pid: number;
+  /** IPv4 address on the engine's bridge, for network `bridge`. */
+  readonly address: string | undefined;
+  readonly timings: ContainerTimings;
+  /** First line of the status pipe; undefined when it closed without one. */
+  readonly status: Promise<string | undefined>;
+  readonly exited: Promise<ExitStatus>;
+  /** Raw output chunks from now on; what came before the first listener is kept up to 64 KiB. */
+  onOutput(listener: (stream: 'stdout' | 'stderr', chunk: Buffer) => void): void;
+  /** Sends a signal to PID 1. */
+  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void;
+  /** Kills every process of the container and waits for its end. */
+  kill(): Promise<ExitStatus>;
+  /** Removes what is left on the host: cgroups, network slot, folders. After `exited`. */
+  remove(): Promise<void>;
+  /** Bytes in use and the peak, from the cgroup. */
+  memory(): Promise<{ currentBytes: number; peakBytes: number }>;
+}
+
+export interface ContainerTimings {
+  /** Waiting for the launcher and a network slot. */
+  queueMs: number;
+  /** cgroup, root file system, namespaces: until the program's execve. */
+  spawnMs: number;
+}
