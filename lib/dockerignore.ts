@@ -42,10 +42,15 @@ function readPattern(line: string, lineNumber: number): IgnorePattern[] {
   if (line.startsWith('#')) return [];
   const trimmed = line.trim();
   if (trimmed === '') return [];
-  const negated = trimmed.startsWith('!');
-  const cleaned = clean(negated ? trimmed.slice(1).trim() : trimmed);
+  const sign = trimmed.startsWith('!') ? '!' : '';
+  const read = sign + rootless(clean(trimmed.slice(sign.length).trim()));
+  // Docker reads the file with one package and compiles the lines with another that trims, cleans
+  // and looks for the `!` once more.
+  const pattern = clean(read.trim());
+  if (pattern === '') return [];
+  const negated = pattern.startsWith('!');
   try {
-    return [compileIgnorePattern(cleaned, negated)];
+    return [compileIgnorePattern(negated ? pattern.slice(1) : pattern, negated)];
   } catch (error) {
     throw new HearthError(
       'ContextInvalid',
@@ -54,12 +59,16 @@ function readPattern(line: string, lineNumber: number): IgnorePattern[] {
   }
 }
 
-/** Go's filepath.Clean, then without the leading slash: `/foo/` is `foo` of the root. */
+/** Go's filepath.Clean. */
 function clean(pattern: string): string {
   if (pattern === '') return '';
   const normal = posix.normalize(pattern);
-  const bare = normal.length > 1 ? normal.replace(/\/+$/, '') : normal;
-  return bare.length > 1 && bare.startsWith('/') ? bare.slice(1) : bare;
+  return normal.length > 1 ? normal.replace(/\/+$/, '') : normal;
+}
+
+/** `/foo` is `foo` of the root. */
+function rootless(pattern: string): string {
+  return pattern.length > 1 && pattern.startsWith('/') ? pattern.slice(1) : pattern;
 }
 
 function decide(patterns: readonly IgnorePattern[], path: string): boolean {
