@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+// The way in for `npm run …` on a machine that has nothing but some Node: brings the packages, the
+// programs and the compiled code up to date, says each thing it does, and hands over to the
+// project's own Node 24. Everything here runs on Node 20 with nothing installed.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { compile } from './bootstrap/compile.mjs';
+import { installPackages } from './bootstrap/npm-packages.mjs';
+import { fail, root, runStep, waitFor } from './bootstrap/process.mjs';
+import { installPrograms } from './bootstrap/programs.mjs';
+
+const NODE_MAJOR_MIN = 20;
+
+const STEPS = {
+  quickstart: { programs: 'run', start: ['dist/cli/main.js', 'quickstart'] },
+  up: { programs: 'run', start: ['dist/cli/main.js', 'up'] },
+  bench: { programs: 'run', start: ['dist/load-tests/main.js'] },
+  test: { programs: 'test', gate: true, start: ['cli/bootstrap/run-tests.mjs'] },
+  check: { programs: 'none', gate: true, start: ['cli/bootstrap/run-tests.mjs', 'architecture'] },
+  build: { programs: 'none' },
+};
+
+async function main([name = '', ...args]) {
+  const step = Object.hasOwn(STEPS, name) ? STEPS[name] : undefined;
+  if (step === undefined) {
+    fail(`unknown step "${name}"`, `one of ${Object.keys(STEPS).join(', ')}`, 2);
+  }
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < NODE_MAJOR_MIN) {
+    fail(`Node ${process.versions.node} is too old`, `install Node ${NODE_MAJOR_MIN} or newer`, 2);
+  }
+  process.chdir(root);
+  installPackages();
+  installPrograms(step.programs);
+  compile();
+  if (step.gate === true) gate();
+  if (step.start === undefined) return 0;
+  const [file, ...first] = step.start;
+  if (!existsSync(join(root, file))) fail(`${file} is missing`, 'delete dist/ and try again', 1);
+  return waitFor(join(root, 'node_modules/.bin/node'), [file, ...first, ...args]);
+}
+
+/** Format, lint and dead code; types were checked by compiling, imports are checked by a test. */
+function gate() {
+  const biome = 'node_modules/@biomejs/biome/bin/biome';
+  runStep('format and lint', [biome, 'check', '--error-on-warnings', '.']);
+  runStep('unused code', ['node_modules/knip/bin/knip.js', '--no-progress']);
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import { HearthError } from '../../lib/errors.ts';
+import { formatBytes, formatDuration } from '../../lib/units.ts';
+import { onInterrupt } from '../interrupts.ts';
+import type { Context } from '../options.ts';
+import { table } from '../table.ts';
+import type { ComponentStatus } from '../up/component.ts';
+import { SUBNET_DEFAULT } from '../up/plan.ts';
+import { type Platform, startPlatform } from '../up/platform.ts';
+
+export interface UpFlags {
+  port?: string;
+  host?: string;
+  redisUrl?: string;
+  subnet?: string;
+  verbose?: boolean;
+}
+
+const PORT_DEFAULT = 8080;
+const PORT_MAX = 65_535;
+
+/** `hearth up`: the whole platform on this machine until Ctrl-C. Resolves with the exit code. */
+export async function up(context: Context, flags: UpFlags): Promise<number> {
+  return runPlatform(context, { ...flags, anyPort: false }, async (platform, startMs) => {
+    const { terminal } = context;
+    terminal.err(statusTable(platform.status()));
+    terminal.err(`\nready in ${formatDuration(startMs)}: ${platform.url}\n`);
+    terminal.err('Ctrl-C stops everything\n');
+    return 'stay';
+  });
+}
+
+export type AfterStart = (
+  platform: Platform,
+  startMs: number,
+  signal: AbortSignal,
+) => Promise<'stay' | 'stop'>;
+
+/** Starts the platform, does `afterStart`, waits for Ctrl-C unless that says stop, and stops it. */
+export async function runPlatform(
+  context: Context,
+  flags: UpFlags & { anyPort: boolean },
+  afterStart: AfterStart,
+): Promise<number> {
+  requireRoot();
+  const { terminal } = context;
+  const asked = new AbortController();
+  let platform: Platform | undefined;
+  const forget = onInterrupt(
+    () => {
+      terminal.err('\nstopping\n');
+      asked.abort(new HearthError('Interrupted', 'interrupted'));
+    },
+    () => {
+      terminal.err('ending everything at once\n');
+      platform?.kill();
+      process.exit(130);
+    },
+  );
+  try {
+    const beganAtMs = performance.now();
+    platform = await startPlatform({
+      dataRoot: context.dataRoot,
+      host: flags.host ?? '127.0.0.1',
+      port: parsePort(flags.port),
+      anyPort: flags.anyPort,
+      ...(flags.redisUrl === undefined ? {} : { redisUrl: flags.redisUrl }),
+      subnet: flags.subnet ?? SUBNET_DEFAULT,
+      programs: join(import.meta.dirname, '../..'),
+      say: (line) => terminal.err(`${line}\n`),
+      ...(flags.verbose === true ? { onOutput: echo(context) } : {}),
+      signal: asked.signal,
+    });
+    return await untilStopped(platform, performance.now() - beganAtMs, asked.signal, afterStart);
+  } catch (error) {
+    if (asked.signal.aborted) return 130;
+    throw error;
+  } finally {
+    forget();
+  }
+}
+
+async function untilStopped(
+  platform: Platform,
+  startMs: number,
+  signal: AbortSignal,
+  afterStart: AfterStart,
+): Promise<number> {
+  try {
+    const then = await afterStart(platform, startMs, signal);
+    if (then === 'stay' && !signal.aborted) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    }
+  } finally {
+    await platform.stop();
+  }
+  return 0;
+}
+
+function echo(context: Context) {
+  return (component: string, chunk: Buffer): void => {
+    const lines = chunk.toString('utf8').split('\n').filter(Boolean);
+    for (const line of lines) context.terminal.err(`${component.padEnd(10)} ${line}\n`);
+  };
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new HearthError('Forbidden', 'hearth up must run as root: it makes containers itself', {
+    hint: 'sudo hearth up; or name a platform that runs elsewhere with --server URL',
+  });
+}
+
+function parsePort(text: string | undefined): number {
+  if (text === undefined) return PORT_DEFAULT;
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= PORT_MAX) return port;
+  throw new HearthError(
+    'UsageInvalid',
+    `--port must be an integer from 0 to ${PORT_MAX}: current value is "${text}"`,
+  );
+}
+
+/** Component, address, time to readiness and resident memory, one a line. */
+export function statusTable(components: readonly ComponentStatus[]): string {
+  const rows = components.map((component) => [
+    component.name,
+    Object.values(component.addresses).join(' '),
+    formatDuration(component.readyMs),
+    component.residentBytes === undefined ? '-' : formatBytes(component.residentBytes),
+  ]);
+  return table(['COMPONENT', 'ADDRESS', 'READY', 'MEMORY'], rows);
+}

@@ -1,0 +1,35 @@
+import { HearthError, toHearthError } from '../lib/errors.ts';
+import { cleanText } from './clean-text.ts';
+
+/** What a failed command prints and exits with. */
+export interface Failure {
+  lines: string[];
+  exit: number;
+}
+
+/** `error: …` and `hint: …`, without a stack unless `debug`; peers' text cannot steer the terminal. */
+export function failureOf(thrown: unknown, options: { debug?: boolean } = {}): Failure {
+  const error = toHearthError(thrown);
+  const lines = [`error: ${cleanText(error.message)}`];
+  for (const line of logTail(error)) lines.push(`  ${cleanText(line)}`);
+  if (error.hint !== undefined) lines.push(`hint: ${cleanText(error.hint)}`);
+  if (options.debug === true) lines.push(stackOf(error));
+  return { lines, exit: error.exit };
+}
+
+/** The last lines that a build step or an instance wrote, when the error brings them. */
+function logTail(error: HearthError): string[] {
+  const tail = error.details?.logTail;
+  return Array.isArray(tail) ? tail.map(String) : [];
+}
+
+function stackOf(error: HearthError): string {
+  const own = error.stack ?? '';
+  const cause = error.cause instanceof Error ? `\ncaused by ${error.cause.stack ?? ''}` : '';
+  return own + cause;
+}
+
+/** A mistake in how a command was called. */
+export function usageError(message: string, hint?: string): HearthError {
+  return new HearthError('UsageInvalid', message, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,41 @@
+import { resolve } from 'node:path';
+import { CONFIG_KEYS } from '../lib/config.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
+
+/** Options that every command takes, as commander hands them over. */
+export interface GlobalFlags {
+  server?: string;
+  token?: string;
+  dataRoot?: string;
+  json?: boolean;
+  color?: boolean;
+  quiet?: boolean;
+}
+
+/** What a command is given besides its own flags. */
+export interface Context {
+  server: string | undefined;
+  token: string | undefined;
+  dataRoot: string;
+  json: boolean;
+  terminal: Terminal;
+}
+
+/** Flags over environment over defaults. */
+export function contextOf(flags: GlobalFlags, env: NodeJS.ProcessEnv = process.env): Context {
+  return {
+    server: nonEmpty(flags.server) ?? nonEmpty(env.HEARTH_URL),
+    token: nonEmpty(flags.token) ?? nonEmpty(env.HEARTH_TOKEN),
+    dataRoot: resolve(
+      nonEmpty(flags.dataRoot) ??
+        nonEmpty(env.HEARTH_DATA_ROOT) ??
+        String(CONFIG_KEYS.dataRoot.fallback),
+    ),
+    json: flags.json === true,
+    terminal: processTerminal({ color: flags.color !== false, quiet: flags.quiet === true }),
+  };
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}

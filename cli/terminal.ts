@@ -1,0 +1,35 @@
+import { styleText } from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Where a command writes: results to `out`, all else to `err`. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether stderr is a terminal, where progress may be redrawn. */
+  isLive: boolean;
+  columns: number;
+  style(style: Style, text: string): string;
+}
+
+export interface TerminalOptions {
+  color: boolean;
+  quiet: boolean;
+}
+
+/** The process' own streams. Colours only on a terminal, and never with NO_COLOR or --no-color. */
+export function processTerminal(options: TerminalOptions): Terminal {
+  const live = process.stderr.isTTY === true;
+  const colored = options.color && live && !isSet(process.env.NO_COLOR);
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void (options.quiet || process.stderr.write(text)),
+    isLive: live && !options.quiet && process.env.TERM !== 'dumb',
+    columns: process.stderr.columns ?? 80,
+    style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),
+  };
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HearthError } from '../../lib/errors.ts';
+import { writeFakeDaemons } from './fake-daemons.ts';
+import { type PlatformOptions, startPlatform } from './platform.ts';
+import { identify } from './process-id.ts';
+import { findCommand, pingRedis } from './redis.ts';
+
+interface Rig {
+  options: PlatformOptions;
+  journal(): string[];
+  said: string[];
+}
+
+function rig(t: TestContext): Rig {
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-up-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const journal = join(folder, 'journal');
+  writeFileSync(journal, '');
+  writeFakeDaemons(folder, journal);
+  const said: string[] = [];
+  return {
+    said,
+    journal: () => readFileSync(journal, 'utf8').split('\n').filter(Boolean),
+    options: {
+      dataRoot: join(folder, 'data'),
+      host: '127.0.0.1',
+      port: 0,
+      subnet: '10.62.0.0/16',
+      programs: folder,
+      say: (line) => said.push(line),
+    },
+  };
+}
+
+function needsRedis(t: TestContext): boolean {
+  if (findCommand('redis-server') !== undefined) return true;
+  t.skip('needs redis-server');
+  return false;
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (await holds()) return;
+    await sleep(50);
+  }
+  assert.fail(`never happened: ${what}`);
+}
+
+test('startPlatform() starts all, writes the address, stops in reverse order, Redis last', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options, journal } = rig(t);
+  const platform = await startPlatform(options);
+  const names = platform.status().map((component) => component.name);
+  assert.deepEqual(names, ['redis', 'builder', 'node-agent', 'scheduler', 'gateway']);
+  for (const { pid, residentBytes } of platform.status()) {
+    assert.ok(identify(pid) !== undefined);
+    assert.ok((residentBytes ?? 0) > 0);
+  }
+  const file = join(options.dataRoot, 'run/gateway.json');
+  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), {
+    url: platform.url,
+    pid: process.pid,
+  });
+  assert.equal(await (await fetch(platform.url)).text(), 'ok');
+  const socket = join(options.dataRoot, 'run/redis.sock');
+  assert.equal(await pingRedis(socket), '+PONG');
+
+  await platform.stop();
+  const stops = journal().filter((line) => line.startsWith('stop'));
+  assert.deepEqual(stops, ['stop gateway', 'stop scheduler', 'stop node-agent', 'stop builder']);
+  for (const { pid } of platform.status()) assert.equal(identify(pid), undefined);
+  assert.equal(await pingRedis(socket), '');
+  assert.throws(() => readFileSync(file), { code: 'ENOENT' });
+});
+
+test('startPlatform() refuses a data root that another platform uses', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options } = rig(t);
+  const platform = await startPlatform(options);
+  t.after(() => platform.stop());
+  await assert.rejects(startPlatform(options), (error: HearthError) => {
+    assert.equal(error.code, 'Conflict');
+    assert.match(error.message, /already runs on .*\(process \d+\)/);
+    return true;
+  });
+});
+
+test('startPlatform() names a port that is in use, or takes another when it may', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options } = rig(t);
+  const server = createServer();
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await assert.rejects(startPlatform({ ...options, port }), {
+    code: 'Conflict',
+    message: `port ${port} of 127.0.0.1 is in use`,
+  });
+  const platform = await startPlatform({ ...options, port, anyPort: true });
+  assert.notEqual(platform.url, `http://127.0.0.1:${port}`);
+  await platform.stop();
+});
+
+test('startPlatform() stops everything when a daemon fails, and shows the end of its log', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options, journal } = rig(t);
+  process.env.FAKE_FAILS = 'scheduler';
+  t.after(() => delete process.env.FAKE_FAILS);
+  await assert.rejects(startPlatform(options), (error: HearthError) => {
+    assert.equal(error.message, 'scheduler did not start (exit code 1)');
+    assert.deepEqual(error.details?.logTail, ['fatal failed: no luck']);
+    return true;
+  });
+  for (const line of journal().filter((entry) => entry.startsWith('start'))) {
+    assert.equal(identify(Number(line.split(' ')[2])), undefined);
+  }
+});
+
+test('a daemon that dies is started again, and that is said', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options, said } = rig(t);
+  const platform = await startPlatform(options);
+  t.after(() => platform.stop());
+  const before = platform.status().find(({ name }) => name === 'gateway');
+  process.kill(before?.pid ?? 0, 'SIGKILL');
+  await until('ready again', () => said.some((line) => line.startsWith('gateway is ready again')));
+  assert.equal(said[0], 'gateway ended (signal SIGKILL); starting it again in 200ms');
+  const after = platform.status().find(({ name }) => name === 'gateway');
+  assert.equal(after?.restarts, 1);
+  assert.notEqual(after?.pid, before?.pid);
+  assert.equal(await (await fetch(platform.url)).text(), 'ok');
+});
+
+test('after kill -9 of the supervisor nothing is left, and the next start works', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options, journal } = rig(t);
+  const { say: _, ...plain } = options;
+  const script = `
+    import { startPlatform } from ${JSON.stringify(join(import.meta.dirname, 'platform.js'))};
+    const platform = await startPlatform({ ...${JSON.stringify(plain)}, say: console.error });
+    console.log(JSON.stringify(platform.status().map(({ pid }) => pid)));
+  `;
+  const supervisor = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => supervisor.kill('SIGKILL'));
+  const [chunk] = (await once(supervisor.stdout, 'data')) as [Buffer];
+  const pids = JSON.parse(chunk.toString()) as number[];
+  assert.equal(pids.length, 5);
+  supervisor.kill('SIGKILL');
+  await until('all gone', () => pids.every((pid) => identify(pid) === undefined));
+  assert.equal(journal().filter((line) => line.startsWith('stop')).length, 4);
+
+  const platform = await startPlatform(options);
+  await platform.stop();
+});
+
+test('a start that is given up stops what runs by then', async (t) => {
+  if (!needsRedis(t)) return;
+  const { options, journal } = rig(t);
+  const giveUp = new AbortController();
+  const starting = startPlatform({ ...options, signal: giveUp.signal });
+  await until('a daemon runs', () => journal().some((line) => line.startsWith('start')));
+  giveUp.abort(new HearthError('Interrupted', 'interrupted'));
+  await assert.rejects(starting);
+  for (const line of journal().filter((entry) => entry.startsWith('start'))) {
+    assert.equal(identify(Number(line.split(' ')[2])), undefined);
+  }
+});
