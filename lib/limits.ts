@@ -12,6 +12,9 @@ export const LIMITS = {
   envTotalBytesMax: 4 * KIB,
   envCountMax: 100,
   labelCountMax: 64,
+  labelValueBytesMax: KIB,
+  specFileBytesMax: 256 * KIB,
+  specProblemsMax: 50,
   memoryBytesMin: 16 * MIB,
   memoryBytesMax: 64 * GIB,
   memoryBytesDefault: 256 * MIB,
@@ -31,7 +34,9 @@ export const LIMITS = {
   scaleMax: 1000,
   scaleMaxDefault: 10,
   idleMsDefault: 60_000,
+  idleMsMax: 86_400_000,
   graceMsDefault: 10_000,
+  graceMsMax: 300_000,
   portDefault: 8080,
 
   // Uploads and archives
@@ -42,6 +47,11 @@ export const LIMITS = {
   layerEntriesMax: 200_000,
   layersMax: 127,
   pathBytesMax: 4096,
+  dockerfileBytesMax: MIB,
+  dockerfileInstructionsMax: 1000,
+  dockerfileStagesMax: 100,
+  dockerfileExpandedBytesMax: 4 * MIB,
+  dockerfileValueBytesMax: 64 * KIB,
   manifestBytesMax: 4 * MIB,
   imageConfigBytesMax: MIB,
 
@@ -60,11 +70,29 @@ export const LIMITS = {
   errorLogLines: 20,
 
   // Control plane
+  storeReadyMs: 500,
+  storeCommandMs: 1_500,
   eventStreamLengthMax: 10_000,
   buildLogLengthMax: 20_000,
+  buildLogKeepMs: 7 * 24 * 3_600_000,
+  eventReadersMax: 256,
+  jobKeepMs: 24 * 3_600_000,
+  jobsKeptMax: 1_000,
+  jobBytesMax: 256 * KIB,
   heartbeatMs: 2_000,
   nodeLostMs: 7_000,
   reconcileMs: 1_000,
   demandMs: 250,
   agentInstancesMax: 1_000,
+
+  // Node agent
+  /** Of the node's memory, for all instances together. */
+  agentMemoryPercent: 80,
+  instanceTmpBytes: 512 * MIB,
+  instanceOpenFiles: 8_192,
+  logRateBytesPerSecond: MIB,
+  logBurstBytes: 8 * MIB,
+  logFunctionsOpenMax: 2_000,
+  logFollowersMax: 256,
+  logFollowBytesMax: 4 * MIB,
 } as const;

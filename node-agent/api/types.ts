@@ -1,3 +1,4 @@
+import type { ErrorBody } from '../../lib/errors.ts';
 import type { ImageRef, InstanceRecord, StartReason } from '../../lib/records.ts';
 import type { GuestContract } from '../../lib/spec.ts';
 
@@ -40,7 +41,22 @@ export interface ReleasedRequest {
   gateway: string;
 }
 
+/**
+ * `GET /v1/instances/:id`: an instance, also one that ended lately: its record then says `stopped`
+ * and, unless it was drained, `error` why (InstanceCrashed, InstanceOOM).
+ */
+export interface InstanceStatus {
+  record: InstanceRecord;
+  error?: ErrorBody;
+}
+
 /** `POST /v1/images/prepare`: pulls and unpacks, so that a later start need not. */
 export interface PrepareImageRequest {
   image: ImageRef;
+}
+
+export interface PrepareImageAnswer {
+  /** False when it was there already. */
+  pulled: boolean;
+  pullMs: number;
 }

@@ -1,0 +1,91 @@
+import type { StartPhases } from '../lib/records.ts';
+import type { Counter, Gauge, Histogram, Metrics } from '../lib/telemetry/metrics.ts';
+
+/** What the agent counts; every name begins with `hearth_agent_`. */
+export interface AgentMetrics {
+  instances: Gauge<'state'>;
+  memoryReservedBytes: Gauge;
+  memoryForInstancesBytes: Gauge;
+  starts: Counter<'reason' | 'outcome'>;
+  phases: Histogram<'phase'>;
+  pulls: Counter<'outcome'>;
+  crashes: Counter<'cause'>;
+  oomKills: Counter;
+  drains: Counter<'outcome'>;
+  logDroppedBytes: Counter;
+  recordsWaiting: Gauge;
+}
+
+/** Registers them. */
+export function createAgentMetrics(metrics: Metrics): AgentMetrics {
+  return {
+    instances: metrics.gauge({
+      name: 'hearth_agent_instances',
+      help: 'Instances on this node',
+      labelNames: ['state'],
+    }),
+    memoryReservedBytes: metrics.gauge({
+      name: 'hearth_agent_memory_reserved_bytes',
+      help: 'Sum of the memory limits of the instances',
+    }),
+    memoryForInstancesBytes: metrics.gauge({
+      name: 'hearth_agent_memory_for_instances_bytes',
+      help: 'Memory that instances may have together',
+    }),
+    starts: metrics.counter({
+      name: 'hearth_agent_starts_total',
+      help: 'Starts of instances; outcome is "ready" or an error code',
+      labelNames: ['reason', 'outcome'],
+    }),
+    phases: metrics.histogram({
+      name: 'hearth_agent_start_phase_seconds',
+      help: 'Durations of the phases of successful starts',
+      labelNames: ['phase'],
+    }),
+    pulls: metrics.counter({
+      name: 'hearth_agent_image_pulls_total',
+      help: 'Images made ready on this node; outcome is "pulled", "present" or an error code',
+      labelNames: ['outcome'],
+    }),
+    crashes: metrics.counter({
+      name: 'hearth_agent_crashes_total',
+      help: 'Ready instances that ended by themselves',
+      labelNames: ['cause'],
+    }),
+    oomKills: metrics.counter({
+      name: 'hearth_agent_oom_kills_total',
+      help: 'Instances that the kernel killed for their memory limit',
+    }),
+    drains: metrics.counter({
+      name: 'hearth_agent_drains_total',
+      help: 'Instances ended on request; outcome is "stopped" or "killed-after-grace"',
+      labelNames: ['outcome'],
+    }),
+    logDroppedBytes: metrics.counter({
+      name: 'hearth_agent_log_dropped_bytes_total',
+      help: 'Output of instances that was not kept',
+    }),
+    recordsWaiting: metrics.gauge({
+      name: 'hearth_agent_records_waiting',
+      help: 'Instance records not yet written to the store',
+    }),
+  };
+}
+
+const PHASES: readonly (keyof StartPhases)[] = [
+  'queueMs',
+  'pullMs',
+  'mountMs',
+  'spawnMs',
+  'readyMs',
+  'importMs',
+  'totalMs',
+];
+
+/** Adds a start's durations to the histogram: `pullMs` becomes phase `pull`, in seconds. */
+export function observePhases(metrics: AgentMetrics, phases: StartPhases): void {
+  for (const key of PHASES) {
+    const ms = phases[key];
+    if (ms !== undefined) metrics.phases.observe({ phase: key.slice(0, -2) }, ms / 1000);
+  }
+}

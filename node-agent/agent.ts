@@ -1,0 +1,137 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { Config } from '../lib/config.ts';
+import type { Daemon } from '../lib/daemon.ts';
+import type { NodeRecord } from '../lib/records.ts';
+import { readSecret } from '../lib/secrets.ts';
+import type { Store } from '../lib/store/store.ts';
+import type { Log } from '../lib/telemetry/log.ts';
+import { Metrics } from '../lib/telemetry/metrics.ts';
+import { VERSION } from '../lib/version.ts';
+import { createAgentMetrics } from './agent-metrics.ts';
+import { countedImages } from './counted-images.ts';
+import type { Engine } from './engine/engine-types.ts';
+import type { ImageStore } from './images/image-store-types.ts';
+import { memoryForInstances } from './instances/admission.ts';
+import { liveGateways } from './instances/drain.ts';
+import { Instances } from './instances/instances.ts';
+import { Logs } from './logs/logs.ts';
+import { createAgentServer } from './server.ts';
+import { type AgentFolders, agentFolders, makeAgentFolders } from './state/folders.ts';
+import { Heartbeat } from './state/heartbeat.ts';
+import { InstanceFiles } from './state/instance-files.ts';
+import { RecordWriter } from './state/record-writer.ts';
+
+/** What an agent stands on. */
+export interface AgentParts {
+  engine: Engine;
+  images: ImageStore;
+  store: Store;
+  /** Text of the containers' /etc/resolv.conf. */
+  resolvConf: string;
+  /** Memory of the machine; default: what the kernel says. */
+  nodeMemoryBytes?: number;
+}
+
+/** All instances are ended within this at a stop. */
+const STOP_MS = 5_000;
+const LAST_RECORDS_MS = 1_000;
+
+/** Runs the agent on `parts`, which stay the caller's to close: adopts, serves, beats. */
+export async function runAgent(config: Config, log: Log, parts: AgentParts): Promise<Daemon> {
+  const folders = agentFolders(config.dataRoot, config.name);
+  makeAgentFolders(config.dataRoot, folders);
+  const metrics = new Metrics();
+  const agentMetrics = createAgentMetrics(metrics);
+  const logs = new Logs({
+    folder: folders.logs,
+    log,
+    onDropped: (bytes) => agentMetrics.logDroppedBytes.inc(bytes),
+  });
+  const records = new RecordWriter(parts.store, log);
+  const images = countedImages(parts.images, agentMetrics);
+  const memoryBytes = parts.nodeMemoryBytes ?? machineMemoryBytes();
+  const memoryForInstancesBytes = memoryForInstances(memoryBytes);
+  const instances = new Instances({
+    ...instanceParts(config, folders, parts),
+    images,
+    logs,
+    records,
+    log,
+    metrics: agentMetrics,
+    memoryForInstancesBytes,
+  });
+  let address = '';
+  const node = (): NodeRecord => nodeRecord(config.name, { address, memoryBytes, instances });
+  const token = readSecret(config.dataRoot, 'cluster-token');
+  const app = createAgentServer({ instances, images, logs, log, metrics, token, node });
+  app.addHook('onRequest', async (request) => {
+    if (request.url !== '/metrics') return;
+    agentMetrics.memoryForInstancesBytes.set(memoryForInstancesBytes);
+    agentMetrics.memoryReservedBytes.set(instances.memoryReservedBytes);
+    agentMetrics.recordsWaiting.set(records.waiting);
+    agentMetrics.instances.reset();
+    agentMetrics.instances.set({ state: 'starting' }, instances.startingCount);
+    for (const { state } of instances.list()) agentMetrics.instances.inc({ state });
+  });
+
+  await instances.adopt(await parts.engine.adopt());
+  address = await app.listen({ host: config.host, port: config.port });
+  const heartbeat = new Heartbeat({
+    store: parts.store,
+    records,
+    log,
+    node,
+    instances: () => instances.list(),
+  });
+  heartbeat.start();
+  return {
+    addresses: { api: address },
+    // The node leaves first, so that nothing new is placed on it while its instances end.
+    stop: async () => {
+      await heartbeat.stop();
+      await instances.close(STOP_MS);
+      await app.close();
+      await records.close(LAST_RECORDS_MS);
+      await logs.flush();
+    },
+  };
+}
+
+function instanceParts(config: Config, folders: AgentFolders, parts: AgentParts) {
+  return {
+    node: config.name,
+    engine: parts.engine,
+    resolvConf: parts.resolvConf,
+    socketsDir: folders.sockets,
+    files: new InstanceFiles(folders.instances),
+    liveGateways: async () => {
+      const gateways = await parts.store.list('gateway');
+      return liveGateways(
+        gateways.map(({ record }) => record),
+        Date.now(),
+      );
+    },
+  };
+}
+
+function nodeRecord(
+  name: string,
+  state: { address: string; memoryBytes: number; instances: Instances },
+): NodeRecord {
+  return {
+    name,
+    address: state.address,
+    cpuMillis: availableParallelism() * 1000,
+    memoryBytes: state.memoryBytes,
+    memoryReservedBytes: state.instances.memoryReservedBytes,
+    instances: state.instances.list().length + state.instances.startingCount,
+    version: VERSION,
+    heartbeatAtMs: Date.now(),
+  };
+}
+
+/** The machine's memory, or what the cgroup of a containerised agent leaves of it. */
+function machineMemoryBytes(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(totalmem(), constrained) : totalmem();
+}

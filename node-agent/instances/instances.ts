@@ -1,0 +1,318 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ErrorBody, HearthError, toHearthError } from '../../lib/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import type { InstanceEndpoint, InstanceRecord } from '../../lib/records.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import { type AgentMetrics, observePhases } from '../agent-metrics.ts';
+import type { DrainRequest, InstanceStatus, StartInstanceRequest } from '../api/types.ts';
+import type { ExitStatus } from '../engine/container-spec.ts';
+import type { Container } from '../engine/engine-types.ts';
+import type { Logs } from '../logs/logs.ts';
+import type { InstanceFiles } from '../state/instance-files.ts';
+import type { RecordWriter } from '../state/record-writer.ts';
+import { refusal } from './admission.ts';
+import { awaitReleased, terminate } from './drain.ts';
+import { endError } from './end-error.ts';
+import { exitText } from './exit-text.ts';
+import { Instance } from './instance.ts';
+import { peakOf } from './readiness.ts';
+import {
+  type StartedContainer,
+  type StartParts,
+  socketPathOf,
+  startContainer,
+} from './start-container.ts';
+
+export interface InstancesOptions extends StartParts {
+  node: string;
+  logs: Logs;
+  records: RecordWriter;
+  files: InstanceFiles;
+  metrics: AgentMetrics;
+  log: Log;
+  /** Memory that instances may have together. */
+  memoryForInstancesBytes: number;
+  /** Names of the gateways that live now. Rejects while the store is away. */
+  liveGateways(): Promise<string[]>;
+}
+
+interface Starting {
+  memoryBytes: number;
+  container?: Container;
+}
+
+const ENDED_KEPT_MAX = 200;
+
+/** The instances of this node: starts them, watches over them, ends them. */
+export class Instances {
+  readonly #options: InstancesOptions;
+  readonly #starting = new Map<string, Starting>();
+  readonly #instances = new Map<string, Instance>();
+  /** How the last ones ended, for gateways that ask why a connection broke. */
+  readonly #ended = new Map<string, InstanceStatus>();
+  #stopping = false;
+
+  constructor(options: InstancesOptions) {
+    this.#options = options;
+  }
+
+  /** Records of all instances that are or were ready. */
+  list(): InstanceRecord[] {
+    return [...this.#instances.values()].map((instance) => instance.record);
+  }
+
+  /** Starts in progress. */
+  get startingCount(): number {
+    return this.#starting.size;
+  }
+
+  /** Sum of the memory limits of instances and starts in progress. */
+  get memoryReservedBytes(): number {
+    const starting = [...this.#starting.values()].map((start) => start.memoryBytes);
+    const running = [...this.#instances.values()].map((instance) => instance.limits.memoryBytes);
+    return [...starting, ...running].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /**
+   * Starts an instance; its record says where it takes requests.
+   * @throws HearthError as `POST /v1/instances` documents; nothing of it is left then
+   */
+  async start(request: StartInstanceRequest): Promise<InstanceRecord> {
+    const { metrics } = this.#options;
+    const { reason } = request;
+    try {
+      const record = await this.#admitAndStart(request);
+      metrics.starts.inc({ reason, outcome: 'ready' });
+      observePhases(metrics, record.phases);
+      return record;
+    } catch (error) {
+      const { code } = toHearthError(error);
+      metrics.starts.inc({ reason, outcome: code });
+      if (code === 'InstanceOOM') metrics.oomKills.inc();
+      throw this.#stopping ? shuttingDown() : error;
+    }
+  }
+
+  /** What is known of an instance, also of one that ended lately. @throws HearthError NotFound */
+  status(id: string): InstanceStatus {
+    const instance = this.#instances.get(id);
+    if (instance !== undefined) return { record: instance.record };
+    const ended = this.#ended.get(id);
+    if (ended !== undefined) return ended;
+    throw notFound(id);
+  }
+
+  /**
+   * Ends an instance as soon as no gateway uses it. Returns at once; asked twice it goes on once.
+   * @throws HearthError NotFound
+   */
+  drain(id: string, request: DrainRequest): void {
+    const instance = this.#get(id);
+    if (!instance.apply('drain')) return;
+    instance.log.system(`draining: ${request.reason}`);
+    const timeoutMs = request.timeoutMs ?? instance.limits.timeoutMs;
+    this.#background(this.#drain(instance, timeoutMs, instance.limits.graceMs), id);
+  }
+
+  /** `gateway` holds no lease on it any more. @throws HearthError NotFound */
+  released(id: string, gateway: string): void {
+    this.#get(id).release(gateway);
+  }
+
+  /** Ends an instance at once. @throws HearthError NotFound */
+  async kill(id: string): Promise<void> {
+    const instance = this.#get(id);
+    instance.apply('drain');
+    await instance.container.kill();
+    await instance.gone;
+  }
+
+  /** Takes over containers that outlived an earlier process of this agent. */
+  async adopt(containers: readonly Container[]): Promise<void> {
+    for (const container of containers) await this.#adopt(container);
+    await this.#options.files.keepOnly(new Set(this.#instances.keys()));
+  }
+
+  /** Refuses new starts and ends every instance within `deadlineMs`. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    const releaseMs = deadlineMs * 0.4;
+    const starts = [...this.#starting.values()].map((start) => start.container?.kill());
+    const ends = [...this.#instances.values()].map(async (instance) => {
+      if (instance.apply('drain')) await this.#drain(instance, releaseMs, deadlineMs - releaseMs);
+      else await Promise.race([instance.gone, delay(deadlineMs, undefined, { ref: false })]);
+      await instance.container.kill();
+      await instance.gone;
+    });
+    await Promise.allSettled([...starts, ...ends]);
+  }
+
+  async #admitAndStart(request: StartInstanceRequest): Promise<InstanceRecord> {
+    if (this.#stopping) throw shuttingDown();
+    const { node, memoryForInstancesBytes } = this.#options;
+    const refused = refusal(
+      {
+        node,
+        instances: this.#instances.size + this.#starting.size,
+        memoryReservedBytes: this.memoryReservedBytes,
+        memoryForInstancesBytes,
+      },
+      request.memoryBytes,
+    );
+    if (refused !== undefined) throw refused;
+    const id = newId('i');
+    const starting: Starting = { memoryBytes: request.memoryBytes };
+    this.#starting.set(id, starting);
+    try {
+      return await this.#startAdmitted(id, request, starting);
+    } finally {
+      this.#starting.delete(id);
+    }
+  }
+
+  async #startAdmitted(
+    id: string,
+    request: StartInstanceRequest,
+    starting: Starting,
+  ): Promise<InstanceRecord> {
+    const startedAtMs = Date.now();
+    const log = this.#options.logs.forInstance(request.functionName, id);
+    const started = await startContainer(this.#options, request, {
+      id,
+      log,
+      onContainer: (container) => {
+        starting.container = container;
+        if (this.#stopping) void container.kill();
+      },
+    });
+    const { memoryBytes, graceMs, timeoutMs } = request;
+    const instance = new Instance({
+      record: this.#recordOf(id, request, started, startedAtMs),
+      limits: { memoryBytes, graceMs, timeoutMs },
+      container: started.container,
+      log,
+    });
+    await this.#options.files.put({ record: instance.record, limits: instance.limits });
+    this.#watch(instance);
+    void this.#options.records.put(instance.record);
+    return instance.record;
+  }
+
+  #recordOf(
+    id: string,
+    request: StartInstanceRequest,
+    started: StartedContainer,
+    startedAtMs: number,
+  ): InstanceRecord {
+    const { functionName, revisionId, concurrency, reason } = request;
+    const endpoint: InstanceEndpoint =
+      request.contract === 'socket'
+        ? { kind: 'unix', path: socketPathOf(this.#options.socketsDir, id) }
+        : { kind: 'tcp', host: started.container.address ?? '', port: request.port };
+    const { phases } = started;
+    const { node } = this.#options;
+    const readyAtMs = Date.now();
+    const ready = { state: 'ready' as const, endpoint, phases, startedAtMs, readyAtMs };
+    return { id, node, functionName, revisionId, concurrency, reason, ...ready };
+  }
+
+  async #adopt(container: Container): Promise<void> {
+    const { files, logs, records, log } = this.#options;
+    const file = await files.get(container.id);
+    if (file === undefined) {
+      log.warn({ container: container.id }, 'container without an instance removed');
+      await container.kill();
+      await container.remove();
+      return;
+    }
+    const instanceLog = logs.forInstance(file.record.functionName, container.id);
+    container.onOutput((stream, chunk) => instanceLog.output(stream, chunk));
+    const instance = new Instance({ ...file, container, log: instanceLog });
+    instanceLog.system('adopted by a new process of the node agent');
+    this.#watch(instance);
+    void records.put(instance.record);
+    if (instance.state !== 'draining') return;
+    const { timeoutMs, graceMs } = instance.limits;
+    this.#background(this.#drain(instance, timeoutMs, graceMs), instance.id);
+  }
+
+  /** From here on the instance is known, until its process ends. */
+  #watch(instance: Instance): void {
+    this.#instances.set(instance.id, instance);
+    const ended = instance.container.exited.then((exit) => this.#end(instance, exit));
+    this.#background(ended, instance.id);
+  }
+
+  async #drain(instance: Instance, timeoutMs: number, graceMs: number): Promise<void> {
+    const { records, files, metrics, liveGateways } = this.#options;
+    const endMs = performance.now() + timeoutMs;
+    const written = records.put(instance.record);
+    await files.put({ record: instance.record, limits: instance.limits });
+    // Gateways learn of the drain by the record, so those who live are read after it is written.
+    await Promise.race([written, instance.gone, delay(timeoutMs, undefined, { ref: false })]);
+    await awaitReleased(instance, { timeoutMs: endMs - performance.now(), liveGateways });
+    const killed = await terminate(instance, graceMs);
+    if (killed)
+      instance.log.system(`KilledAfterGrace: still there ${graceMs / 1000} s after SIGTERM`);
+    metrics.drains.inc({ outcome: killed ? 'killed-after-grace' : 'stopped' });
+    await instance.gone;
+  }
+
+  /** The process is gone: first nobody may find the instance any more, then its remains go. */
+  async #end(instance: Instance, exit: ExitStatus): Promise<void> {
+    const { records, files, metrics, log, socketsDir } = this.#options;
+    const wasAsked = instance.state === 'draining';
+    instance.apply('exit');
+    this.#instances.delete(instance.id);
+    void records.remove(instance.id);
+    const limitBytes = instance.limits.memoryBytes;
+    const memory = { limitBytes, peakBytes: await peakOf(instance.container) };
+    const text = exitText(exit, memory);
+    instance.log.system(wasAsked ? `stopped: ${text}` : text);
+    instance.log.end();
+    if (exit.oomKilled) metrics.oomKills.inc();
+    if (!wasAsked) {
+      metrics.crashes.inc({ cause: exit.oomKilled ? 'oom' : 'exit' });
+      const { id, functionName, revisionId } = instance.record;
+      log.warn({ instance: id, functionName, revisionId, exit: text }, 'instance crashed');
+    }
+    this.#remember(instance, wasAsked ? undefined : endError(exit, memory).toBody());
+    try {
+      await instance.container.remove();
+      await files.remove(instance.id);
+      await rm(socketPathOf(socketsDir, instance.id), { force: true });
+    } finally {
+      instance.markGone();
+    }
+  }
+
+  #remember(instance: Instance, error: ErrorBody | undefined): void {
+    const { record } = instance;
+    this.#ended.set(instance.id, error === undefined ? { record } : { record, error });
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > ENDED_KEPT_MAX && oldest !== undefined) this.#ended.delete(oldest);
+  }
+
+  #get(id: string): Instance {
+    const instance = this.#instances.get(id);
+    if (instance === undefined) throw notFound(id);
+    return instance;
+  }
+
+  #background(work: Promise<void>, id: string): void {
+    work.catch((error: unknown) => {
+      this.#options.log.error({ err: error, instance: id }, 'instance not ended cleanly');
+    });
+  }
+}
+
+function shuttingDown(): HearthError {
+  return new HearthError('ShuttingDown', 'node agent is stopping and starts nothing');
+}
+
+function notFound(id: string): HearthError {
+  const shown = JSON.stringify(id.slice(0, LIMITS.functionNameLengthMax));
+  return new HearthError('NotFound', `no instance ${shown} on this node`);
+}

@@ -1,0 +1,157 @@
+import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoCode } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import type { LogLine } from '../../lib/log-line.ts';
+import { readLastLines } from './read-last-lines.ts';
+
+export interface FunctionLogOptions {
+  /** Folder of this function's two files. */
+  folder: string;
+  fileBytesMax?: number;
+  /** Bytes that could not be kept, and why when the disk refused them. */
+  onDropped(bytes: number, error?: unknown): void;
+}
+
+interface Batch {
+  lines: string[];
+  bytes: number;
+}
+
+type Listener = (json: string) => void;
+
+/**
+ * The log of one function on this node: `current.ndjson` and the one before it, each at most
+ * `fileBytesMax`. Appending never waits for the disk; everything that touches the files runs one
+ * after the other.
+ */
+export class FunctionLog {
+  readonly #options: FunctionLogOptions;
+  readonly #fileBytesMax: number;
+  readonly #listeners = new Set<Listener>();
+  #work: Promise<void> = Promise.resolve();
+  #open: Batch | undefined;
+  #waitingBytes = 0;
+  #currentBytes: number | undefined;
+
+  constructor(options: FunctionLogOptions) {
+    this.#options = options;
+    this.#fileBytesMax = options.fileBytesMax ?? LIMITS.logFileBytesMax;
+  }
+
+  /** Nobody follows and nothing waits to be written. */
+  get idle(): boolean {
+    return this.#listeners.size === 0 && this.#waitingBytes === 0;
+  }
+
+  append(line: LogLine): void {
+    const json = `${JSON.stringify(line)}\n`;
+    for (const listener of this.#listeners) listener(json);
+    const bytes = Buffer.byteLength(json);
+    if (this.#waitingBytes + bytes > LIMITS.logBurstBytes) {
+      this.#options.onDropped(bytes);
+      return;
+    }
+    this.#waitingBytes += bytes;
+    const batch = this.#open ?? this.#openBatch();
+    batch.lines.push(json);
+    batch.bytes += bytes;
+  }
+
+  /** Resolves when everything appended before is in the files. */
+  flush(): Promise<void> {
+    this.#open = undefined;
+    return this.#work;
+  }
+
+  /** The last `count` lines, oldest first, as JSON texts with their newline. */
+  async tail(count: number): Promise<string[]> {
+    if (count === 0) return [];
+    // Closing the batch fixes the point up to which this reads: what comes later is the followers'.
+    this.#open = undefined;
+    let lines: string[] = [];
+    await this.#enqueue(async () => {
+      lines = await readLastLines(this.#path('current'), count);
+      if (lines.length >= count) return;
+      lines = [...(await readLastLines(this.#path('previous'), count - lines.length)), ...lines];
+    });
+    return lines;
+  }
+
+  /** Calls `listener` with each line appended from now on; returns how to stop that. */
+  follow(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #path(name: 'current' | 'previous'): string {
+    return join(this.#options.folder, `${name}.ndjson`);
+  }
+
+  #openBatch(): Batch {
+    const batch: Batch = { lines: [], bytes: 0 };
+    this.#open = batch;
+    void this.#enqueue(async () => {
+      if (this.#open === batch) this.#open = undefined;
+      await this.#write(batch);
+    });
+    return batch;
+  }
+
+  #enqueue(step: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(step);
+    this.#work = done.catch(() => {});
+    return done;
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    try {
+      await this.#writeOrThrow(batch);
+    } catch (error) {
+      this.#currentBytes = undefined;
+      this.#options.onDropped(batch.bytes, error);
+    } finally {
+      this.#waitingBytes -= batch.bytes;
+    }
+  }
+
+  async #writeOrThrow(batch: Batch): Promise<void> {
+    let sizeBytes = this.#currentBytes ?? (await this.#load());
+    if (sizeBytes > 0 && sizeBytes + batch.bytes > this.#fileBytesMax) {
+      await rename(this.#path('current'), this.#path('previous'));
+      sizeBytes = 0;
+    }
+    const file = await open(this.#path('current'), 'a', 0o600);
+    try {
+      await file.appendFile(batch.lines.join(''));
+    } finally {
+      await file.close();
+    }
+    this.#currentBytes = sizeBytes + batch.bytes;
+  }
+
+  /** Size of the current file. A line that a crash cut off is ended, so that the next one stands alone. */
+  async #load(): Promise<number> {
+    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+    try {
+      const { size } = await stat(this.#path('current'));
+      if (size === 0 || (await endsWithNewline(this.#path('current'), size))) return size;
+      const file = await open(this.#path('current'), 'a');
+      await file.appendFile('\n').finally(() => file.close());
+      return size + 1;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return 0;
+      throw error;
+    }
+  }
+}
+
+async function endsWithNewline(path: string, sizeBytes: number): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, sizeBytes - 1);
+    return buffer[0] === 0x0a;
+  } finally {
+    await file.close();
+  }
+}

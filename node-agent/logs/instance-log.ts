@@ -1,0 +1,99 @@
+import { LIMITS } from '../../lib/limits.ts';
+import type { LogLine } from '../../lib/log-line.ts';
+import { formatBytes } from '../../lib/units.ts';
+import type { FunctionLog } from './function-log.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { admit, freshRate, type RateLimits, type RateState } from './rate-limit.ts';
+
+export interface InstanceLogOptions {
+  /** The function's log, looked up at each line: one that was forgotten while idle is not kept. */
+  target(): Pick<FunctionLog, 'append'>;
+  functionName: string;
+  instanceId: string;
+  onDropped(bytes: number): void;
+}
+
+const RATE: RateLimits = {
+  bytesPerSecond: LIMITS.logRateBytesPerSecond,
+  burstBytes: LIMITS.logBurstBytes,
+};
+const NEWLINE = 0x0a;
+
+interface Stream {
+  splitter: LineSplitter;
+  /** After a drop, output goes on at the next line's start. */
+  skipping: boolean;
+}
+
+/** What one instance writes: its output as lines, within a rate, and what the agent says about it. */
+export class InstanceLog {
+  readonly #options: InstanceLogOptions;
+  readonly #streams: Record<'stdout' | 'stderr', Stream> = { stdout: stream(), stderr: stream() };
+  readonly #lastTexts: string[] = [];
+  #rate: RateState = freshRate(RATE, performance.now());
+
+  constructor(options: InstanceLogOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a chunk of the container's output. */
+  output(name: 'stdout' | 'stderr', chunk: Buffer): void {
+    const verdict = admit(this.#rate, chunk.length, RATE, performance.now());
+    this.#rate = verdict.state;
+    const target = this.#streams[name];
+    if (!verdict.accepted) {
+      this.#options.onDropped(chunk.length);
+      target.skipping = true;
+      return;
+    }
+    if (verdict.resumedAfterBytes !== undefined) this.#sayDropped(verdict.resumedAfterBytes);
+    for (const line of target.splitter.push(afterSkip(target, chunk))) this.#line(name, line);
+  }
+
+  /** A line of the agent's about the instance. */
+  system(text: string): void {
+    this.#line('system', text);
+  }
+
+  /** The last lines, for errors. */
+  get tail(): string[] {
+    return [...this.#lastTexts];
+  }
+
+  /** Writes what is left of unended lines and says what was dropped last. */
+  end(): void {
+    if (this.#rate.droppedBytes > 0) this.#sayDropped(this.#rate.droppedBytes);
+    this.#rate = { ...this.#rate, droppedBytes: 0 };
+    for (const name of ['stdout', 'stderr'] as const) {
+      const rest = this.#streams[name].splitter.flush();
+      if (rest !== undefined) this.#line(name, rest);
+    }
+  }
+
+  #sayDropped(bytes: number): void {
+    const limit = `${formatBytes(RATE.bytesPerSecond)}/s`;
+    this.system(`… ${formatBytes(bytes)} dropped (limit ${limit})`);
+  }
+
+  #line(name: LogLine['stream'], text: string): void {
+    const { functionName, instanceId } = this.#options;
+    this.#lastTexts.push(text);
+    if (this.#lastTexts.length > LIMITS.errorLogLines) this.#lastTexts.shift();
+    const line: LogLine = { timeMs: Date.now(), functionName, instanceId, stream: name, text };
+    this.#options.target().append(line);
+  }
+}
+
+function stream(): Stream {
+  return { splitter: new LineSplitter(LIMITS.logLineBytesMax), skipping: false };
+}
+
+/** After a drop the rest of the cut line is skipped, and what stood before it ends as a line. */
+function afterSkip(target: Stream, chunk: Buffer): Buffer {
+  if (!target.skipping) return chunk;
+  const newline = chunk.indexOf(NEWLINE);
+  if (newline < 0) return Buffer.alloc(0);
+  target.skipping = false;
+  const isMidLine = !target.splitter.empty;
+  return chunk.subarray(isMidLine ? newline : newline + 1);
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { admit, freshRate } from './rate-limit.ts';
+
+const LIMITS = { bytesPerSecond: 100, burstBytes: 800 };
+
+test('a burst passes, then the bucket is dry', () => {
+  let state = freshRate(LIMITS, 0);
+  for (let i = 0; i < 8; i++) {
+    const verdict = admit(state, 100, LIMITS, 0);
+    assert.equal(verdict.accepted, true);
+    state = verdict.state;
+  }
+  const verdict = admit(state, 1, LIMITS, 0);
+  assert.equal(verdict.accepted, false);
+  assert.equal(verdict.state.droppedBytes, 1);
+});
+
+test('a dry bucket stays shut for a second, then says what was lost', () => {
+  let { state } = admit({ tokens: 0, atMs: 0, droppedBytes: 0 }, 50, LIMITS, 0);
+  for (const nowMs of [250, 500, 990]) {
+    const verdict = admit(state, 50, LIMITS, nowMs);
+    assert.equal(verdict.accepted, false);
+    state = verdict.state;
+  }
+  const verdict = admit(state, 50, LIMITS, 1000);
+  assert.equal(verdict.accepted, true);
+  assert.equal(verdict.resumedAfterBytes, 200);
+  assert.equal(verdict.state.droppedBytes, 0);
+});
+
+test('10 s of a flood let through the burst and the rate, no more', () => {
+  let state = freshRate(LIMITS, 0);
+  let passed = 0;
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 10) {
+    const verdict = admit(state, 50, LIMITS, nowMs);
+    state = verdict.state;
+    if (verdict.accepted) passed += 50;
+  }
+  assert.ok(passed <= 800 + 1000, String(passed));
+  assert.ok(passed >= 1500, String(passed));
+});
+
+test('a clock that goes back earns nothing', () => {
+  const { state } = admit({ tokens: 10, atMs: 1000, droppedBytes: 0 }, 5, LIMITS, 0);
+  assert.equal(state.tokens, 5);
+});
