@@ -1,0 +1,61 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Digest } from '../../lib/digest.ts';
+import { errnoCode } from '../../lib/errors.ts';
+
+const READ_CHUNK_BYTES = 256 * 1024;
+
+/** The blobs of all repositories, one file a digest, in the folder form of an OCI image layout. */
+export class BlobStore {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = join(dir, 'blobs', 'sha256');
+  }
+
+  async init(): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+  }
+
+  /** Size in bytes; undefined: not there. */
+  async size(digest: Digest): Promise<number | undefined> {
+    try {
+      return (await stat(this.#path(digest))).size;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Bytes `start` to `end`, both included. */
+  read(digest: Digest, range?: { start: number; end: number }): Readable {
+    return createReadStream(this.#path(digest), { highWaterMark: READ_CHUNK_BYTES, ...range });
+  }
+
+  /** Takes over a file whose bytes are known to have `digest`, synced, under its name. */
+  async adopt(file: string, digest: Digest): Promise<void> {
+    await rename(file, this.#path(digest));
+    // The name must outlive a crash as well as the bytes do.
+    const folder = await open(this.#dir, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  /** Marks a blob as used now. */
+  async touch(digest: Digest, nowMs: number): Promise<void> {
+    await utimes(this.#path(digest), nowMs / 1000, nowMs / 1000);
+  }
+
+  async remove(digest: Digest): Promise<void> {
+    await rm(this.#path(digest), { force: true });
+  }
+
+  #path(digest: Digest): string {
+    return join(this.#dir, digest.slice('sha256:'.length));
+  }
+}
