@@ -6,6 +6,8 @@ import { LIMITS } from '../limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
+const CLOSE_IDLE_MS = 50;
+
 export interface ApiServerOptions {
   log: Log;
   metrics: Metrics;
@@ -15,6 +17,8 @@ export interface ApiServerOptions {
   isOpen?(request: FastifyRequest): boolean;
   /** Resolves when the daemon can do its work; rejects with the reason. For `/readyz`. */
   ready?(): Promise<void>;
+  /** The path that the router sees; `request.originalUrl` keeps what was asked for. */
+  rewriteUrl?(url: string): string;
 }
 
 /**
@@ -30,6 +34,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     keepAliveTimeout: 72_000,
     http: { maxHeaderSize: LIMITS.headerBytesMax },
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },
+    rewriteUrl: ({ url = '' }) => options.rewriteUrl?.(url) ?? url,
   });
   app.setErrorHandler((error, request, reply) => {
     const known = fromFastify(error);
@@ -50,6 +55,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     if (isAlwaysOpen(pathOf(request)) || options.isOpen?.(request) === true) return;
     requireToken(request, options.token);
   });
+  closeIdleWhileClosing(app);
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async () => {
     await options.ready?.();
@@ -60,6 +66,15 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     return options.metrics.page();
   });
   return app;
+}
+
+/** A connection whose request ends after the close began would otherwise be kept alive for long. */
+function closeIdleWhileClosing(app: FastifyInstance): void {
+  let timer: NodeJS.Timeout | undefined;
+  app.addHook('preClose', async () => {
+    timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS);
+  });
+  app.addHook('onClose', async () => clearInterval(timer));
 }
 
 function pathOf(request: FastifyRequest): string {
