@@ -11,16 +11,17 @@ export interface Failure {
 export function failureOf(thrown: unknown, options: { debug?: boolean } = {}): Failure {
   const error = toHearthError(thrown);
   const lines = [`error: ${cleanText(error.message)}`];
-  for (const line of logTail(error)) lines.push(`  ${cleanText(line)}`);
+  for (const line of shownLines(error)) lines.push(`  ${cleanText(line)}`);
   if (error.hint !== undefined) lines.push(`hint: ${cleanText(error.hint)}`);
   if (options.debug === true) lines.push(stackOf(error));
   return { lines, exit: error.exit };
 }
 
-/** The last lines that a build step or an instance wrote, when the error brings them. */
-function logTail(error: HearthError): string[] {
-  const tail = error.details?.logTail;
-  return Array.isArray(tail) ? tail.map(String) : [];
+/** The lines of a file that are meant, and the last lines of a log, when the error brings them. */
+function shownLines({ details }: HearthError): string[] {
+  return [details?.excerpt, details?.logTail].flatMap((lines) =>
+    Array.isArray(lines) ? lines.map(String) : [],
+  );
 }
 
 function stackOf(error: HearthError): string {

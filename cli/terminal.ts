@@ -8,7 +8,9 @@ export interface Terminal {
   err(text: string): void;
   /** Whether stderr is a terminal, where progress may be redrawn. */
   isLive: boolean;
-  columns: number;
+  readonly columns: number;
+  /** Whether results may have colours. */
+  paintsOut: boolean;
   style(style: Style, text: string): string;
 }
 
@@ -20,12 +22,16 @@ export interface TerminalOptions {
 /** The process' own streams. Colours only on a terminal, and never with NO_COLOR or --no-color. */
 export function processTerminal(options: TerminalOptions): Terminal {
   const live = process.stderr.isTTY === true;
-  const colored = options.color && live && !isSet(process.env.NO_COLOR);
+  const mayColor = options.color && !isSet(process.env.NO_COLOR) && process.env.TERM !== 'dumb';
+  const colored = mayColor && live;
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void (options.quiet || process.stderr.write(text)),
     isLive: live && !options.quiet && process.env.TERM !== 'dumb',
-    columns: process.stderr.columns ?? 80,
+    get columns() {
+      return process.stderr.columns ?? 80;
+    },
+    paintsOut: mayColor && process.stdout.isTTY === true,
     style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),
   };
 }

@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { HearthError } from '../../lib/errors.ts';
+import { cleanText } from '../clean-text.ts';
+import { connect } from '../connection.ts';
+import { type DeployResult, deployFolder } from '../deploy/deploy.ts';
+import { excerpt } from '../deploy/excerpt.ts';
+import { type SpecFlags, specOfFlags } from '../deploy/flags.ts';
+import { ProgressView } from '../deploy/progress-view.ts';
+import { onInterrupt } from '../interrupts.ts';
+import type { Context } from '../options.ts';
+
+export interface DeployFlags extends SpecFlags {
+  force?: boolean;
+  strict?: boolean;
+  wait?: boolean;
+}
+
+/** `hearth deploy DIR`. Resolves with the exit code. */
+export async function deploy(
+  context: Context,
+  folder: string,
+  flags: DeployFlags,
+): Promise<number> {
+  const view = new ProgressView(context.terminal);
+  const interrupted = new AbortController();
+  const forget = onInterrupt(
+    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
+    () => process.exit(130),
+  );
+  try {
+    const result = await deployFolder(connect(context), {
+      folder,
+      flags: specOfFlags(flags),
+      force: flags.force === true,
+      strict: flags.strict === true,
+      wait: flags.wait !== false,
+      signal: interrupted.signal,
+      onEvent: (event) => view.show(event),
+      onUpload: (title) => view.note(title),
+    });
+    view.close();
+    context.terminal.out(context.json ? `${JSON.stringify(result)}\n` : tell(result));
+    return 0;
+  } catch (error) {
+    view.close();
+    throw withExcerpt(folder, error);
+  } finally {
+    forget();
+  }
+}
+
+function tell(result: DeployResult): string {
+  if (result.state === 'queued') {
+    return `${result.name} is being built: ${result.buildId}\n`;
+  }
+  const how = result.unchanged ? ` (unchanged, ${result.revisionId})` : '';
+  return `${cleanText(result.url)}${how}\n`;
+}
+
+/** The error with the lines of the user's own file that it points at. */
+function withExcerpt(folder: string, error: unknown): unknown {
+  const match = error instanceof HearthError ? LOCATION.exec(error.message) : null;
+  const [, file = '', line = '', column] = match ?? [];
+  if (!(error instanceof HearthError) || file === '' || file.includes('..')) return error;
+  try {
+    const text = readFileSync(join(resolve(folder), file), 'utf8');
+    const lines = excerpt(text, Number(line), column === undefined ? undefined : Number(column));
+    return new HearthError(error.code, error.message, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      details: { ...error.details, excerpt: lines },
+      cause: error.cause,
+    });
+  } catch {
+    return error;
+  }
+}
+
+/** `Dockerfile:3:1: …` or `Dockerfile:3: …`. */
+const LOCATION = /^([\w./-]{1,200}):(\d{1,6})(?::(\d{1,6}))?: /;

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { styleText } from 'node:util';
+import { HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import type { LogLine } from '../../lib/log-line.ts';
+import { parseFunctionName } from '../../lib/names.ts';
+import { cleanLine } from '../clean-text.ts';
+import { connect } from '../connection.ts';
+import { usageError } from '../errors.ts';
+import type { ApiClient } from '../http.ts';
+import { onInterrupt } from '../interrupts.ts';
+import type { Context } from '../options.ts';
+
+export interface LogsFlags {
+  follow?: boolean;
+  tail?: string;
+  timestamps?: boolean;
+}
+
+const RETRY_MS = 500;
+const RETRIES_MAX = 20;
+
+/** `hearth logs NAME`: the last lines, then with `-f` each new one until Ctrl-C. */
+export async function logs(context: Context, name: string, flags: LogsFlags): Promise<number> {
+  parseFunctionName(name);
+  const tail = parseTail(flags.tail);
+  const interrupted = new AbortController();
+  const forget = onInterrupt(
+    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
+    () => process.exit(130),
+  );
+  const print = printer(context, flags.timestamps === true);
+  try {
+    await read(connect(context), { name, tail, follow: flags.follow === true, print }, interrupted);
+    return 0;
+  } catch (error) {
+    // Ctrl-C is how one leaves `logs -f`: no failure.
+    if (interrupted.signal.aborted) return flags.follow === true ? 0 : 130;
+    throw error;
+  } finally {
+    forget();
+  }
+}
+
+interface Reading {
+  name: string;
+  tail: number;
+  follow: boolean;
+  print(line: LogLine): void;
+}
+
+/** Follows over broken connections, as long as the gateway comes back. */
+async function read(api: ApiClient, reading: Reading, stop: AbortController): Promise<void> {
+  let { tail } = reading;
+  for (let failures = 0; ; ) {
+    try {
+      const query = { tail, ...(reading.follow ? { follow: true } : {}) };
+      const options = { query, signal: stop.signal };
+      for await (const line of api.lines<LogLine>(`/v1/functions/${reading.name}/logs`, options)) {
+        reading.print(line);
+        failures = 0;
+        tail = 0;
+      }
+      if (!reading.follow) return;
+    } catch (error) {
+      const mayRetry = reading.follow && tail === 0 && isAway(error) && failures < RETRIES_MAX;
+      if (stop.signal.aborted || !mayRetry) throw error;
+    }
+    failures++;
+    await sleep(RETRY_MS, undefined, { signal: stop.signal });
+  }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof HearthError && error.code === 'PlatformUnavailable';
+}
+
+function parseTail(text: string | undefined): number {
+  if (text === undefined) return LIMITS.logTailLinesDefault;
+  const tail = Number(text);
+  if (/^\d{1,5}$/.test(text) && tail <= LIMITS.logTailLinesMax) return tail;
+  throw usageError(
+    `--tail must be an integer from 0 to ${LIMITS.logTailLinesMax}: current value is "${text}"`,
+  );
+}
+
+const COLORS = ['cyan', 'magenta', 'blue', 'yellow', 'green'] as const;
+
+function printer(context: Context, timestamps: boolean): (line: LogLine) => void {
+  const { terminal } = context;
+  if (context.json) return (line) => terminal.out(`${JSON.stringify(line)}\n`);
+  const colors = new Map<string, (typeof COLORS)[number]>();
+  const paint = terminal.paintsOut;
+  return (line) => {
+    const color = colors.get(line.instanceId) ?? COLORS[colors.size % COLORS.length] ?? 'cyan';
+    colors.set(line.instanceId, color);
+    const who = cleanLine(line.instanceId);
+    const shown = paint ? styleText(color, who, { validateStream: false }) : who;
+    const time = timestamps ? `${new Date(line.timeMs).toISOString()} ` : '';
+    const mark = line.stream === 'system' ? '* ' : '';
+    terminal.out(`${time}${shown} ${mark}${cleanLine(line.text)}\n`);
+  };
+}

@@ -1,0 +1,96 @@
+import type { FunctionSpec } from '../../lib/spec.ts';
+import type { PartialSpec } from '../../lib/spec-defaults.ts';
+import { NUMBER_FIELDS, RUNTIMES, readNumber, SCALE_FIELDS } from '../../lib/spec-fields.ts';
+import { suggest } from '../../lib/suggest.ts';
+import { usageError } from '../errors.ts';
+
+/** `hearth deploy`'s flags about the function itself, as commander hands them over. */
+export interface SpecFlags {
+  name?: string;
+  env?: string[];
+  buildArg?: string[];
+  label?: string[];
+  memory?: string;
+  cpu?: string;
+  timeout?: string;
+  concurrency?: string;
+  min?: string;
+  max?: string;
+  idle?: string;
+  port?: string;
+  file?: string;
+  runtime?: string;
+  handler?: string;
+}
+
+/**
+ * The flags as a part of a spec.
+ * @throws HearthError UsageInvalid that names every bad flag, each with the value found
+ */
+export function specOfFlags(flags: SpecFlags, env: NodeJS.ProcessEnv = process.env): PartialSpec {
+  const faults: string[] = [];
+  const spec = {
+    ...numbers(NUMBER_FIELDS, flags, faults),
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.file === undefined ? {} : { dockerfile: flags.file }),
+    ...(flags.handler === undefined ? {} : { handler: flags.handler }),
+    ...runtime(flags.runtime, faults),
+    env: pairs('--env', flags.env, env, faults),
+    buildArgs: pairs('--build-arg', flags.buildArg, env, faults),
+    labels: pairs('--label', flags.label, env, faults),
+    scale: numbers(SCALE_FIELDS, flags, faults),
+  } as PartialSpec;
+  if (faults.length > 0) throw usageError(faults.join('; '));
+  return spec;
+}
+
+type Fields = typeof NUMBER_FIELDS | typeof SCALE_FIELDS;
+
+function numbers(fields: Fields, flags: SpecFlags, faults: string[]): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const field of fields) {
+    const text = (flags as Record<string, unknown>)[field.fileKey];
+    if (typeof text !== 'string') continue;
+    const result = readNumber(field, text);
+    if ('value' in result) found[field.specKey] = result.value;
+    else faults.push(fault(field.fileKey, text, result));
+  }
+  return found;
+}
+
+function fault(flag: string, text: string, result: { fault: string; hint?: string }): string {
+  const hint = result.hint === undefined ? '' : ` (${result.hint})`;
+  return `--${flag} ${result.fault}: current value is "${text}"${hint}`;
+}
+
+function runtime(
+  text: string | undefined,
+  faults: string[],
+): { runtime?: FunctionSpec['runtime'] } {
+  if (text === undefined) return {};
+  const known = RUNTIMES.find((name) => name === text);
+  if (known !== undefined) return { runtime: known };
+  const near = suggest(text, RUNTIMES);
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+  faults.push(`--runtime must be ${RUNTIMES.join(', ')}: current value is "${text}"${hint}`);
+  return {};
+}
+
+/** `K=V` each; `K` alone takes its value from the environment, as docker run does. */
+function pairs(
+  flag: string,
+  words: readonly string[] | undefined,
+  env: NodeJS.ProcessEnv,
+  faults: string[],
+): Record<string, string> {
+  const found = new Map<string, string>();
+  for (const word of words ?? []) {
+    const at = word.indexOf('=');
+    const name = at === -1 ? word : word.slice(0, at);
+    const value = at === -1 ? env[name] : word.slice(at + 1);
+    if (name === '') faults.push(`${flag} must be NAME=VALUE: current value is "${word}"`);
+    else if (value === undefined) faults.push(`${flag} ${name}: no value given, none is set here`);
+    else found.set(name, value);
+  }
+  return Object.fromEntries(found);
+}
