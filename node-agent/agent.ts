@@ -14,6 +14,7 @@ import type { ImageStore } from './images/image-store-types.ts';
 import { memoryForInstances } from './instances/admission.ts';
 import { liveGateways } from './instances/drain.ts';
 import { Instances } from './instances/instances.ts';
+import { Users } from './instances/users.ts';
 import { Logs } from './logs/logs.ts';
 import { createAgentServer } from './server.ts';
 import { type AgentFolders, agentFolders, makeAgentFolders } from './state/folders.ts';
@@ -101,6 +102,7 @@ function instanceParts(config: Config, folders: AgentFolders, parts: AgentParts)
   return {
     node: config.name,
     engine: parts.engine,
+    users: new Users(),
     resolvConf: parts.resolvConf,
     socketsDir: folders.sockets,
     files: new InstanceFiles(folders.instances),

@@ -250,6 +250,8 @@ export class Instances {
     const endMs = performance.now() + timeoutMs;
     const written = records.put(instance.record);
     await files.put({ record: instance.record, limits: instance.limits });
+    // It may have ended while its file was written.
+    if (!this.#instances.has(instance.id)) await files.remove(instance.id);
     // Gateways learn of the drain by the record, so those who live are read after it is written.
     await Promise.race([written, instance.gone, delay(timeoutMs, undefined, { ref: false })]);
     await awaitReleased(instance, { timeoutMs: endMs - performance.now(), liveGateways });

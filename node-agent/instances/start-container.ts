@@ -7,15 +7,15 @@ import type { Container, Engine } from '../engine/engine-types.ts';
 import type { ImageStore, LocalImage } from '../images/image-store-types.ts';
 import type { InstanceLog } from '../logs/instance-log.ts';
 import { containerSpecOf } from './container-spec-of.ts';
-import { readAccounts } from './read-accounts.ts';
 import { awaitReady } from './readiness.ts';
 import { startError } from './start-error.ts';
-import { userOf } from './user-of.ts';
+import type { Users } from './users.ts';
 
 /** What a start needs of the agent. */
 export interface StartParts {
   engine: Engine;
   images: ImageStore;
+  users: Users;
   /** Folder of the listening sockets. */
   socketsDir: string;
   /** Text of the containers' /etc/resolv.conf. */
@@ -72,13 +72,12 @@ async function spawn(
   instance: { id: string },
   image: LocalImage,
 ): Promise<Container> {
-  const user = image.config.config?.User ?? '';
   const spec = containerSpecOf(request, image.config, {
     id: instance.id,
     layers: image.layers,
     socketPath: socketPathOf(parts.socketsDir, instance.id),
     resolvConf: parts.resolvConf,
-    user: userOf(user, await readAccounts(user, image.layers)),
+    user: await parts.users.of(image),
   });
   return await parts.engine.start(spec);
 }

@@ -75,7 +75,7 @@ export class FunctionLog {
       if (lines.length >= count) return;
       lines = [...(await readLastLines(this.#path('previous'), count - lines.length)), ...lines];
     });
-    return lines;
+    return lines.filter(isWhole);
   }
 
   /** Calls `listener` with each line appended from now on; returns how to stop that. */
@@ -143,6 +143,16 @@ export class FunctionLog {
       if (errnoCode(error) === 'ENOENT') return 0;
       throw error;
     }
+  }
+}
+
+/** A line that a crash of the machine cut off is no JSON. */
+function isWhole(json: string): boolean {
+  try {
+    JSON.parse(json);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LogLine } from '../../lib/log-line.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { FunctionLog } from './function-log.ts';
+import { Logs } from './logs.ts';
+import { streamLog } from './stream-log.ts';
+
+let root = '';
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'hearth-logs-'));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function newLog(fileBytesMax?: number): FunctionLog {
+  return new FunctionLog({
+    folder: join(root, 'hello'),
+    onDropped: (_, error) => assert.ifError(error),
+    ...(fileBytesMax === undefined ? {} : { fileBytesMax }),
+  });
+}
+
+function line(text: string): LogLine {
+  return { timeMs: 1, functionName: 'hello', instanceId: 'i-1', stream: 'stdout', text };
+}
+
+function textsOf(jsons: readonly string[]): string[] {
+  return jsons.map((json) => (JSON.parse(json) as LogLine).text);
+}
+
+test('the tail has the last lines, oldest first', async () => {
+  const log = newLog();
+  assert.deepEqual(await log.tail(5), []);
+  for (let i = 0; i < 10; i++) log.append(line(`${i}`));
+  assert.deepEqual(textsOf(await log.tail(3)), ['7', '8', '9']);
+  assert.equal((await log.tail(100)).length, 10);
+  assert.deepEqual(await log.tail(0), []);
+});
+
+test('rotation keeps two files of bounded size; the tail spans both', async () => {
+  const log = newLog(1_000);
+  for (let i = 0; i < 200; i++) {
+    log.append(line(`${i}`));
+    await log.flush();
+  }
+  const files = readdirSync(join(root, 'hello')).sort();
+  assert.deepEqual(files, ['current.ndjson', 'previous.ndjson']);
+  for (const file of files) assert.ok(statSync(join(root, 'hello', file)).size <= 1_000);
+  const texts = textsOf(await log.tail(10));
+  assert.deepEqual(
+    texts,
+    Array.from({ length: 10 }, (_, i) => `${190 + i}`),
+  );
+  assert.ok((await log.tail(1_000)).length > 10);
+});
+
+test('a log outlives its writer, and a line that a crash cut off harms no other', async () => {
+  const first = newLog();
+  first.append(line('before'));
+  await first.flush();
+  appendFileSync(join(root, 'hello', 'current.ndjson'), '{"timeMs":1,"text":"cut o');
+  const second = newLog();
+  second.append(line('after'));
+  assert.deepEqual(textsOf(await second.tail(10)), ['before', 'after']);
+});
+
+test('a disk that refuses loses lines, not the agent', async () => {
+  mkdirSync(join(root, 'hello', 'current.ndjson'), { recursive: true });
+  let dropped = 0;
+  const log = new FunctionLog({
+    folder: join(root, 'hello'),
+    onDropped: (bytes, error) => {
+      assert.ok(error instanceof Error);
+      dropped += bytes;
+    },
+  });
+  log.append(line('lost'));
+  await log.flush();
+  assert.ok(dropped > 0);
+  assert.ok(log.idle);
+});
+
+test('tail and follow together show each line exactly once', async () => {
+  const log = newLog();
+  let next = 0;
+  const append = (): void => log.append(line(`${next++}`));
+  for (let i = 0; i < 50; i++) append();
+  const timer = setInterval(append, 1);
+  const over = new AbortController();
+  const seen: string[] = [];
+  const options = { functionName: 'hello', tail: 1000, follow: true, signal: over.signal };
+  for await (const chunk of streamLog(log, options)) {
+    seen.push(...textsOf(chunk.split('\n').filter((json) => json !== '')));
+    if (seen.length > 100) over.abort();
+  }
+  clearInterval(timer);
+  assert.deepEqual(
+    seen,
+    Array.from({ length: seen.length }, (_, i) => `${i}`),
+  );
+  await log.flush();
+  assert.ok(log.idle);
+});
+
+test('a silent follower gets empty lines, and ends when it is gone', async () => {
+  const log = newLog();
+  const over = new AbortController();
+  const options = { functionName: 'hello', tail: 0, follow: true, keepAliveMs: 10 };
+  const chunks: string[] = [];
+  for await (const chunk of streamLog(log, { ...options, signal: over.signal })) {
+    chunks.push(chunk);
+    if (chunks.length === 3) setTimeout(() => over.abort(), 1);
+  }
+  assert.ok(chunks.length >= 3);
+  assert.ok(chunks.every((chunk) => chunk === '\n'));
+  assert.ok(log.idle);
+});
+
+test('a slow follower loses lines and is told', async () => {
+  const log = newLog(100_000_000);
+  const over = new AbortController();
+  const options = { functionName: 'hello', tail: 0, follow: true, signal: over.signal };
+  const stream = streamLog(log, options);
+  assert.equal((await stream.next()).value, '\n');
+  for (let i = 0; i < 6_000; i++) {
+    log.append(line('x'.repeat(1_000)));
+    if (i % 1_000 === 0) await log.flush();
+  }
+  const { value } = await stream.next();
+  const last = textsOf([String(value).trimEnd().split('\n').at(-1) ?? '']);
+  assert.match(last[0] ?? '', /^… \d+ lines not shown/);
+  over.abort();
+  await stream.return(undefined);
+  await log.flush();
+});
+
+test('an instance’s flood is cut, counted and told; its end is not lost', async () => {
+  let dropped = 0;
+  const logs = new Logs({
+    folder: root,
+    log: silentLog(),
+    onDropped: (bytes) => (dropped += bytes),
+  });
+  const instance = logs.forInstance('flood', 'i-1');
+  const chunk = Buffer.from(`${'y'.repeat(1_023)}\n`.repeat(64));
+  for (let i = 0; i < 400; i++) {
+    instance.output('stdout', chunk);
+    if (i % 20 === 0) await delay(1);
+  }
+  instance.end();
+  await logs.flush();
+  assert.ok(dropped >= 15 * 1024 * 1024, String(dropped));
+  const texts = textsOf(await logs.of('flood').tail(1));
+  assert.match(texts[0] ?? '', /^… [\d.]+ MiB dropped \(limit 1 MiB\/s\)$/);
+});
+
+test('the name of a function never leads out of the folder', () => {
+  const logs = new Logs({ folder: root, log: silentLog(), onDropped: () => {} });
+  for (const name of ['../x', 'a/b', '', '.', 'A']) {
+    assert.throws(() => logs.of(name), { code: 'NameInvalid' });
+  }
+});
