@@ -1,4 +1,4 @@
-import { type GlobToken, matchGlob } from './glob.ts';
+import { type GlobToken, matchGlob, readGlobToken } from './glob.ts';
 
 /** One line of a `.dockerignore`, compiled. */
 export interface IgnorePattern {
@@ -60,7 +60,7 @@ function scan(pattern: string): Scanned {
       addGlobstar(scanned, { first: at === 0, last: next >= signs.length });
       at = next;
     } else {
-      const { token, next } = scanOne(signs, at);
+      const { token, next } = readGlobToken(signs, at);
       if (signs[at] === '\\' || token.kind !== 'literal') scanned.kind = 'glob';
       scanned.tokens.push(token);
       at = next;
@@ -73,42 +73,4 @@ function addGlobstar(scanned: Scanned, { first, last }: { first: boolean; last: 
   scanned.tokens.push(last ? { kind: 'anything' } : { kind: 'directories' });
   if (first) scanned.kind = 'suffix';
   else scanned.kind = last && scanned.kind === 'exact' ? 'prefix' : 'glob';
-}
-
-function scanOne(signs: readonly string[], at: number): { token: GlobToken; next: number } {
-  const sign = signs[at] as string;
-  if (sign === '*') return { token: { kind: 'star' }, next: at + 1 };
-  if (sign === '?') return { token: { kind: 'one' }, next: at + 1 };
-  if (sign === '[') return scanClass(signs, at + 1);
-  if (sign !== '\\') return { token: { kind: 'literal', sign }, next: at + 1 };
-  const escaped = signs[at + 1];
-  if (escaped === undefined) throw new Error(`"${signs.join('')}" ends with a lone backslash`);
-  return { token: { kind: 'literal', sign: escaped }, next: at + 2 };
-}
-
-/** `[a-z]`, `[^a]`; a backslash takes the next sign as it is. */
-function scanClass(signs: readonly string[], start: number): { token: GlobToken; next: number } {
-  let at = start;
-  const negated = signs[at] === '^';
-  if (negated) at++;
-  const ranges: { low: string; high: string }[] = [];
-  const take = (): string => {
-    if (signs[at] === '\\') at++;
-    const sign = signs[at++];
-    if (sign === undefined) throw new Error(`"${signs.join('')}" has a [ without its ]`);
-    return sign;
-  };
-  while (signs[at] !== ']' || ranges.length === 0) {
-    if (signs[at] === ']' || signs[at] === '-') {
-      throw new Error(`"${signs.join('')}" has a malformed [ ]`);
-    }
-    const low = take();
-    let high = low;
-    if (signs[at] === '-') {
-      at++;
-      high = take();
-    }
-    ranges.push({ low, high });
-  }
-  return { token: { kind: 'class', negated, ranges }, next: at + 1 };
 }

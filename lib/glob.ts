@@ -12,6 +12,66 @@ export type GlobToken =
   | { kind: 'class'; negated: boolean; ranges: { low: string; high: string }[] };
 
 /**
+ * A pattern of Go's filepath.Match: `*`, `?`, `[a-z]`, `[^a]`, and a backslash before any of them.
+ * @throws Error with the reason
+ */
+export function compileGlob(pattern: string): GlobToken[] {
+  const signs = [...pattern];
+  const tokens: GlobToken[] = [];
+  for (let at = 0; at < signs.length; ) {
+    const { token, next } = readGlobToken(signs, at);
+    tokens.push(token);
+    at = next;
+  }
+  return tokens;
+}
+
+/**
+ * The token at sign `at` of a pattern (Go's filepath.Match), and where the next one begins.
+ * @throws Error with the reason
+ */
+export function readGlobToken(
+  signs: readonly string[],
+  at: number,
+): { token: GlobToken; next: number } {
+  const sign = signs[at] as string;
+  if (sign === '*') return { token: { kind: 'star' }, next: at + 1 };
+  if (sign === '?') return { token: { kind: 'one' }, next: at + 1 };
+  if (sign === '[') return readClass(signs, at + 1);
+  if (sign !== '\\') return { token: { kind: 'literal', sign }, next: at + 1 };
+  const escaped = signs[at + 1];
+  if (escaped === undefined) throw new Error(`"${signs.join('')}" ends with a lone backslash`);
+  return { token: { kind: 'literal', sign: escaped }, next: at + 2 };
+}
+
+/** `[a-z]`, `[^a]`; a backslash takes the next sign as it is. */
+function readClass(signs: readonly string[], start: number): { token: GlobToken; next: number } {
+  let at = start;
+  const negated = signs[at] === '^';
+  if (negated) at++;
+  const ranges: { low: string; high: string }[] = [];
+  const take = (): string => {
+    if (signs[at] === '\\') at++;
+    const sign = signs[at++];
+    if (sign === undefined) throw new Error(`"${signs.join('')}" has a [ without its ]`);
+    return sign;
+  };
+  while (signs[at] !== ']' || ranges.length === 0) {
+    if (signs[at] === ']' || signs[at] === '-') {
+      throw new Error(`"${signs.join('')}" has a malformed [ ]`);
+    }
+    const low = take();
+    let high = low;
+    if (signs[at] === '-') {
+      at++;
+      high = take();
+    }
+    ranges.push({ low, high });
+  }
+  return { token: { kind: 'class', negated, ranges }, next: at + 1 };
+}
+
+/**
  * Whether the whole of `text` matches, or with `orParent` any of the directories it lies in. Runs
  * all possibilities side by side, in time `tokens × signs` at worst: patterns come from outside,
  * so nothing here may backtrack.
