@@ -1,0 +1,106 @@
+import { HearthError } from '../lib/errors.ts';
+import { HttpClient } from '../lib/http/client.ts';
+import { LIMITS } from '../lib/limits.ts';
+import type { InstanceRecord } from '../lib/records.ts';
+import type {
+  DrainRequest,
+  InstanceStatus,
+  ReleasedRequest,
+  StartInstanceAnswer,
+  StartInstanceRequest,
+} from '../node-agent/api/types.ts';
+import type { Mirror } from './mirror.ts';
+
+const WHY_TRIES = 4;
+const WHY_PAUSE_MS = 25;
+const WHY_MS_MAX = 500;
+
+export interface AgentsOptions {
+  mirror: Mirror;
+  clusterToken: string;
+}
+
+/** The node agents by name of node: one persistent client each. */
+export class Agents {
+  readonly #options: AgentsOptions;
+  readonly #clients = new Map<string, { address: string; client: HttpClient }>();
+  readonly #seenAtMs = new Map<string, number>();
+
+  constructor(options: AgentsOptions) {
+    this.#options = options;
+    options.mirror.onChange((change) => {
+      if (change.kind !== 'node') return;
+      if (change.record !== undefined) this.#seenAtMs.set(change.id, performance.now());
+      else {
+        this.#seenAtMs.delete(change.id);
+        this.#closeClient(change.id);
+      }
+    });
+  }
+
+  /** Whether a heartbeat came lately, by this machine's clock. */
+  isAlive(node: string): boolean {
+    const seenAtMs = this.#seenAtMs.get(node);
+    return seenAtMs !== undefined && performance.now() - seenAtMs < LIMITS.nodeLostMs;
+  }
+
+  start(node: string, request: StartInstanceRequest): Promise<StartInstanceAnswer> {
+    return this.client(node).json('/v1/instances', { method: 'POST', body: request });
+  }
+
+  async drain(instance: InstanceRecord, request: DrainRequest): Promise<void> {
+    const path = `/v1/instances/${encodeURIComponent(instance.id)}/drain`;
+    await this.client(instance.node).json(path, { method: 'POST', body: request });
+  }
+
+  async released(instance: InstanceRecord, request: ReleasedRequest): Promise<void> {
+    const path = `/v1/instances/${encodeURIComponent(instance.id)}/released`;
+    await this.client(instance.node).json(path, { method: 'POST', body: request });
+  }
+
+  /** Why an instance ended, if its agent knows: it may learn of an exit a moment after its callers. */
+  async whyEnded(instance: InstanceRecord): Promise<HearthError | undefined> {
+    const path = `/v1/instances/${encodeURIComponent(instance.id)}`;
+    for (let tries = 0; tries < WHY_TRIES; tries++) {
+      try {
+        const signal = AbortSignal.timeout(WHY_MS_MAX);
+        const status = await this.client(instance.node).json<InstanceStatus>(path, { signal });
+        if (status.error !== undefined) return HearthError.fromBody(status.error);
+      } catch {
+        return undefined;
+      }
+      await new Promise((resolve) => setTimeout(resolve, WHY_PAUSE_MS));
+    }
+    return undefined;
+  }
+
+  /** @throws HearthError NodeUnavailable when the node is not known */
+  client(node: string): HttpClient {
+    const address = this.#options.mirror.get('node', node)?.address;
+    if (address === undefined) {
+      throw new HearthError('NodeUnavailable', `node "${node}" is not registered`);
+    }
+    const known = this.#clients.get(node);
+    if (known?.address === address) return known.client;
+    this.#closeClient(node);
+    const client = new HttpClient({
+      baseUrl: address,
+      token: this.#options.clusterToken,
+      peer: `node agent "${node}"`,
+      unreachable: 'NodeUnavailable',
+    });
+    this.#clients.set(node, { address, client });
+    return client;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map(({ client }) => client.close()));
+    this.#clients.clear();
+  }
+
+  #closeClient(node: string): void {
+    const known = this.#clients.get(node);
+    this.#clients.delete(node);
+    void known?.client.close();
+  }
+}

@@ -1,0 +1,114 @@
+import type { FastifyInstance } from 'fastify';
+import { HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import type { LogLine } from '../../lib/log-line.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { Agents } from '../agents.ts';
+import type { Mirror } from '../mirror.ts';
+import { nameOf, unknownFunction } from './functions.ts';
+import { goneSignal, sendLines } from './ndjson.ts';
+
+export interface LogRouteParts {
+  mirror: Mirror;
+  agents: Agents;
+  log: Log;
+  stopping: AbortSignal;
+}
+
+/** Streams of one gateway's readers that are open at once. */
+const FOLLOWERS_MAX = 200;
+
+/** `GET /v1/functions/:name/logs?tail=N&follow=1`: the lines of all nodes, one JSON object each. */
+export function addLogRoutes(app: FastifyInstance, parts: LogRouteParts): void {
+  let followers = 0;
+  app.get('/v1/functions/:name/logs', async (request, reply) => {
+    const name = nameOf(request);
+    if (parts.mirror.get('function', name) === undefined) throw unknownFunction(name);
+    const { tail, follow } = parseQuery(request.query as Record<string, string | undefined>);
+    const signal = AbortSignal.any([goneSignal(reply), parts.stopping]);
+    const sources = openSources(parts, { name, tail, follow, signal });
+    if (!follow) return sendLines(reply, mergeSorted(sources, tail));
+    if (followers >= FOLLOWERS_MAX) {
+      throw new HearthError('QueueFull', `${followers} readers follow logs already`);
+    }
+    followers++;
+    reply.raw.once('close', () => followers--);
+    return sendLines(reply, interleave(sources, signal));
+  });
+}
+
+function parseQuery(query: Record<string, string | undefined>): { tail: number; follow: boolean } {
+  const tail = Number(query.tail ?? LIMITS.logTailLinesDefault);
+  if (!Number.isInteger(tail) || tail < 0 || tail > LIMITS.logTailLinesMax) {
+    throw new HearthError(
+      'BadRequest',
+      `tail must be an integer from 0 to ${LIMITS.logTailLinesMax}: current value is ${query.tail?.slice(0, 40)}`,
+    );
+  }
+  return { tail, follow: ['1', 'true', ''].includes(query.follow ?? 'false') };
+}
+
+interface SourceOptions {
+  name: string;
+  tail: number;
+  follow: boolean;
+  signal: AbortSignal;
+}
+
+function openSources(parts: LogRouteParts, options: SourceOptions): AsyncGenerator<LogLine>[] {
+  const nodes = [...parts.mirror.all('node')].filter(({ name }) => parts.agents.isAlive(name));
+  return nodes.map(({ name }) => linesOf(parts, name, options));
+}
+
+/** One node's lines; a node that goes away ends its own lines only. */
+async function* linesOf(
+  { agents, log }: LogRouteParts,
+  node: string,
+  options: SourceOptions,
+): AsyncGenerator<LogLine> {
+  const { name, tail, follow, signal } = options;
+  const query = { function: name, tail, ...(follow ? { follow: 1 } : {}) };
+  try {
+    yield* agents.client(node).lines<LogLine>('/v1/logs', { query, signal });
+  } catch (error) {
+    if (!signal.aborted) log.warn({ node, err: error }, 'logs of a node not read');
+  }
+}
+
+/** The newest `tail` lines of all sources by time. */
+async function* mergeSorted(
+  sources: AsyncGenerator<LogLine>[],
+  tail: number,
+): AsyncGenerator<string> {
+  const lists = await Promise.all(sources.map(collect));
+  const lines = lists.flat().sort((a, b) => a.timeMs - b.timeMs);
+  for (const line of tail === 0 ? [] : lines.slice(-tail)) yield `${JSON.stringify(line)}\n`;
+}
+
+async function collect(source: AsyncGenerator<LogLine>): Promise<LogLine[]> {
+  const lines: LogLine[] = [];
+  for await (const line of source) lines.push(line);
+  return lines;
+}
+
+/** Lines as they come; the next of each source is asked for only when its last has been taken. */
+async function* interleave(
+  sources: AsyncGenerator<LogLine>[],
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const pull = (source: AsyncGenerator<LogLine>) =>
+    source.next().then((result) => ({ source, result }));
+  const pending = new Map(sources.map((source) => [source, pull(source)]));
+  try {
+    while (pending.size > 0 && !signal.aborted) {
+      const { source, result } = await Promise.race(pending.values());
+      if (result.done === true) pending.delete(source);
+      else {
+        pending.set(source, pull(source));
+        yield `${JSON.stringify(result.value)}\n`;
+      }
+    }
+  } finally {
+    for (const source of pending.keys()) void source.return(undefined);
+  }
+}

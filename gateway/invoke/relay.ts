@@ -1,0 +1,112 @@
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { HearthError } from '../../lib/errors.ts';
+import { responseHeaders } from './headers.ts';
+
+/** How a relay ended. `failed`: the caller has been sent nothing. */
+export type RelayEnd = { kind: 'answered' } | { kind: 'failed'; error: unknown; sent: boolean };
+
+export interface RelayOptions {
+  dispatcher: Dispatcher;
+  request: Dispatcher.DispatchOptions;
+  response: ServerResponse;
+  /** The gateway's own header fields for the caller, asked for when the answer begins. */
+  ownHeaders(): string[];
+}
+
+/** Informational answers that are passed over before an instance is taken for broken. */
+const INFORMATIONAL_MAX = 16;
+
+/**
+ * One try: sends the request to an instance and streams the answer to the caller with both sides'
+ * backpressure. Once headers are out, a failure can only be told by closing the connection.
+ */
+export class Relay implements Dispatcher.DispatchHandler {
+  readonly #options: RelayOptions;
+  readonly #end = Promise.withResolvers<RelayEnd>();
+  #controller: Dispatcher.DispatchController | undefined;
+  #abortedBy: HearthError | undefined;
+  #sent = false;
+  #informational = 0;
+  #isDone = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+  }
+
+  run(): Promise<RelayEnd> {
+    this.#options.dispatcher.dispatch(this.#options.request, this);
+    return this.#end.promise;
+  }
+
+  /** Ends the try: the connection to the instance is closed. */
+  abort(error: HearthError): void {
+    if (this.#isDone || this.#abortedBy !== undefined) return;
+    this.#abortedBy = error;
+    if (this.#controller !== undefined) this.#controller.abort(error);
+    else this.onResponseError(undefined, error);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#sent = true;
+    if (this.#abortedBy !== undefined) controller.abort(this.#abortedBy);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) {
+      if (++this.#informational > INFORMATIONAL_MAX) this.abort(floodOf(this.#informational));
+      return;
+    }
+    const { response, ownHeaders } = this.#options;
+    const raw = controller.rawHeaders;
+    const headers = responseHeaders(Array.isArray(raw) ? raw : []);
+    response.on('drain', this.#onDrain);
+    response.writeHead(status, [...headers, ...ownHeaders()]);
+    // The first byte of the body may be long in coming, e.g. with server-sent events.
+    if (response.req.method !== 'HEAD') response.flushHeaders();
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#options.response.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const { response } = this.#options;
+    const trailers = controller.rawTrailers;
+    if (Array.isArray(trailers) && trailers.length > 0 && response.chunkedEncoding) {
+      response.addTrailers(pairs(responseHeaders(trailers)));
+    }
+    response.end();
+    this.#finish({ kind: 'answered' });
+  }
+
+  onResponseError(_controller: unknown, error: unknown): void {
+    const { response } = this.#options;
+    if (response.headersSent) {
+      response.destroy();
+      this.#finish({ kind: 'answered' });
+    } else this.#finish({ kind: 'failed', error: this.#abortedBy ?? error, sent: this.#sent });
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#controller?.paused === true) this.#controller.resume();
+  };
+
+  #finish(end: RelayEnd): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#options.response.off('drain', this.#onDrain);
+    this.#end.resolve(end);
+  }
+}
+
+function floodOf(count: number): HearthError {
+  return new HearthError('ResponseInvalid', `the instance sent ${count} informational answers`);
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const out: [string, string][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) out.push([flat[i] as string, flat[i + 1] as string]);
+  return out;
+}

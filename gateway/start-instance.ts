@@ -1,0 +1,102 @@
+import { type ErrorCode, HearthError, toHearthError } from '../lib/errors.ts';
+import type { InstanceRecord, RevisionRecord } from '../lib/records.ts';
+import type { StartInstanceRequest } from '../node-agent/api/types.ts';
+
+/** Faults of a node, not of the function: the next node may well succeed. */
+const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NodeFull',
+  'NodeUnavailable',
+  'ShuttingDown',
+  'StorageFull',
+  'RegistryUnavailable',
+  'KernelUnsupported',
+  'Internal',
+]);
+
+export function isNodeFault(error: HearthError): boolean {
+  return NODE_FAULTS.has(error.code);
+}
+
+/** Faults that no other try can mend. */
+const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'EntrypointNotFound',
+  'ExecFormat',
+  'HandlerInvalid',
+  'Unauthorized',
+  'BadRequest',
+  'ConfigInvalid',
+]);
+
+const TRIES_MAX = 4;
+
+export interface StartOptions {
+  revision: RevisionRecord;
+  /** Nodes of the start allowance, best first. */
+  nodes: readonly string[];
+  isAlive(node: string): boolean;
+  start(node: string, request: StartInstanceRequest): Promise<InstanceRecord>;
+  onTryFailed(node: string, error: HearthError): void;
+}
+
+/**
+ * Starts an instance on the first node that can: the nodes in their order while the fault is the
+ * node's, one second try where it may be the function's.
+ * @throws HearthError NoCapacity, or the agent's own with the last log lines
+ */
+export async function startInstance(options: StartOptions): Promise<InstanceRecord> {
+  const { revision } = options;
+  const path = nodePath(options.nodes, options.isAlive);
+  let last: HearthError | undefined;
+  let functionFaults = 0;
+  for (const node of path) {
+    try {
+      return await options.start(node, startRequest(revision));
+    } catch (error) {
+      last = toHearthError(error);
+      options.onTryFailed(node, last);
+      if (FINAL.has(last.code)) break;
+      if (!isNodeFault(last) && ++functionFaults === 2) break;
+    }
+  }
+  if (last !== undefined && !isNodeFault(last)) throw last;
+  throw noCapacity(revision, last);
+}
+
+/** The live nodes in order, the first once more when it is the only one. */
+export function nodePath(nodes: readonly string[], isAlive: (node: string) => boolean): string[] {
+  const alive = nodes.filter(isAlive).slice(0, TRIES_MAX);
+  const only = alive.length === 1 ? alive[0] : undefined;
+  return only === undefined ? alive : [only, only];
+}
+
+export function startRequest(revision: RevisionRecord): StartInstanceRequest {
+  const { spec } = revision;
+  return {
+    functionName: revision.functionName,
+    revisionId: revision.id,
+    image: revision.image,
+    contract: revision.contract,
+    reason: 'cold',
+    port: spec.port,
+    env: spec.env,
+    memoryBytes: spec.memoryBytes,
+    cpuMillis: spec.cpuMillis,
+    pids: spec.pids,
+    timeoutMs: spec.timeoutMs,
+    startTimeoutMs: spec.startTimeoutMs,
+    graceMs: spec.graceMs,
+    concurrency: spec.concurrency,
+  };
+}
+
+function noCapacity(revision: RevisionRecord, last: HearthError | undefined): HearthError {
+  const why = last === undefined ? 'no node may start it' : `${last.code}: ${last.message}`;
+  return new HearthError(
+    'NoCapacity',
+    `cannot start an instance of "${revision.functionName}": ${why}`,
+    {
+      hint: last?.hint ?? 'check that a node agent runs: GET /v1/system',
+      details: { ...last?.details, retryAfterMs: 1000 },
+    },
+  );
+}
