@@ -47,6 +47,12 @@ export const LIMITS = {
   layerEntriesMax: 200_000,
   layersMax: 127,
   pathBytesMax: 4096,
+  pathDepthMax: 256,
+  xattrBytesMax: 64 * KIB,
+  /** A layer unpacks to this at most, or to so many times its packed size, whichever is more. */
+  expansionFreeBytes: 64 * MIB,
+  expansionRatioMax: 200,
+  layersAtOnceMax: 3,
   dockerfileBytesMax: MIB,
   dockerfileInstructionsMax: 1000,
   dockerfileStagesMax: 100,

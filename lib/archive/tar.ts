@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { extract, type Header, type Pack, pack } from 'tar-stream';
 
-/** What an entry is; `other` are devices, FIFOs, sparse files and what is not known. */
-export type TarEntryType = 'file' | 'directory' | 'symlink' | 'link' | 'other';
+/** What an entry is; `device` also a FIFO, `unknown` what cannot be read right, e.g. a sparse file. */
+export type TarEntryType = 'file' | 'directory' | 'symlink' | 'link' | 'device' | 'unknown';
 
 /** Header of one entry (POSIX.1-2017 pax, "pax Interchange Format"). */
 export interface TarHeader {
@@ -30,7 +30,7 @@ export interface TarEntry extends TarHeader {
 
 /** An entry to write. A body has exactly `sizeBytes` bytes. */
 export interface TarSource extends TarHeader {
-  type: Exclude<TarEntryType, 'other'>;
+  type: Exclude<TarEntryType, 'device' | 'unknown'>;
   body?: Buffer | (() => AsyncIterable<Buffer>);
 }
 
@@ -54,7 +54,7 @@ export async function* readTar(stream: AsyncIterable<Buffer>): AsyncGenerator<Ta
   const fed = feed(stream, parser);
   try {
     for await (const entry of parser) {
-      yield toEntry(entry.header, entry as AsyncIterable<Buffer>);
+      yield toEntry(entry.header, bodyOf(entry as AsyncIterable<Buffer>, fed));
       entry.resume();
     }
   } catch (error) {
@@ -64,6 +64,18 @@ export async function* readTar(stream: AsyncIterable<Buffer>): AsyncGenerator<Ta
   }
   const failed = await fed;
   if (failed !== undefined) throw failed;
+}
+
+/** A body that fails with why the archive ended, not with how the parser noticed. */
+async function* bodyOf(
+  source: AsyncIterable<Buffer>,
+  fed: Promise<unknown>,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* source;
+  } catch {
+    throw (await fed) ?? new TarFormatError('Unexpected end of data');
+  }
 }
 
 /** Writes all of `stream` into the parser; gives back what the stream failed with. */
@@ -117,7 +129,7 @@ function toEntry(header: Header, body: AsyncIterable<Buffer>): TarEntry {
 }
 
 function typeOf(header: Header, pax: Record<string, string>): TarEntryType {
-  if (Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))) return 'other';
+  if (Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))) return 'unknown';
   switch (header.type) {
     case 'file':
     case 'contiguous-file':
@@ -127,8 +139,12 @@ function typeOf(header: Header, pax: Record<string, string>): TarEntryType {
     case 'symlink':
     case 'link':
       return header.type;
+    case 'character-device':
+    case 'block-device':
+    case 'fifo':
+      return 'device';
     default:
-      return 'other';
+      return 'unknown';
   }
 }
 
