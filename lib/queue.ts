@@ -69,6 +69,12 @@ const ATTEMPTS = 5;
 const RETRY_DELAY_MS = 500;
 const CLOSE_MS_MAX = 5_000;
 const SAME_ERROR_MS = 10_000;
+/** A job lies at `PREFIX:QUEUE:ID`, beside these (BullMQ 6, queue-keys.ts). */
+const KEYS_OF_QUEUE: ReadonlySet<string> = new Set(
+  'active wait waiting-children paused id delayed prioritized stalled-check completed failed stalled repeat limiter meta events pc marker de'.split(
+    ' ',
+  ),
+);
 const JOB_ID = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 
 /** The queues of `JobQueues`, for adding jobs. Connects by itself, now and after every loss. */
@@ -154,7 +160,9 @@ export function createWorker<N extends QueueName>(
       if (graceMs > 0) await Promise.race([closed, timeout(graceMs)]);
       closing.abort(new HearthError('ShuttingDown', `worker of queue ${name} stops`));
       await Promise.race([closed, timeout(CLOSE_MS_MAX)]);
+      // Ends what still waits for Redis; a job under way is taken over once its lock has run out.
       connection.disconnect();
+      await Promise.race([closed, timeout(CLOSE_MS_MAX)]);
     },
   };
 }
@@ -185,9 +193,12 @@ async function depthOf(queue: Queue): Promise<QueueDepth> {
 
 /** @throws HearthError BadRequest: `:` separates keys in Redis and a bare number is BullMQ's own */
 function checkJob(jobId: string, payload: unknown): void {
+  const shown = JSON.stringify(jobId.slice(0, 140));
   if (!JOB_ID.test(jobId)) {
-    const shown = JSON.stringify(jobId.slice(0, 140));
     throw new HearthError('BadRequest', `job id must match ${JOB_ID.source}; got ${shown}`);
+  }
+  if (KEYS_OF_QUEUE.has(jobId)) {
+    throw new HearthError('BadRequest', `job id ${shown} is a key of the queue itself`);
   }
   const bytes = Buffer.byteLength(JSON.stringify(payload));
   if (bytes > LIMITS.jobBytesMax) {

@@ -35,7 +35,7 @@ export type QueueRole =
 
 /** A connection for BullMQ, which duplicates it where it needs a blocking one. */
 export function connectQueue(url: string, role: QueueRole, log: Log): Redis {
-  if (role === 'work') return open(url, { maxRetriesPerRequest: null }, log);
+  if (role === 'work') return endingAlways(open(url, { maxRetriesPerRequest: null }, log));
   return open(url, { ...FAIL_FAST, commandTimeout: LIMITS.storeCommandMs }, log);
 }
 
@@ -89,6 +89,23 @@ function connect(url: string, options: RedisOptions, log: Log): Connection {
       }),
     close: () => redis.disconnect(),
   };
+}
+
+/**
+ * ioredis 6 never ends a connection that is disconnected between two attempts to connect: BullMQ,
+ * which waits for that end, would hang while Redis is away. Here the next attempt is the last, for
+ * this connection and those duplicated from it.
+ */
+function endingAlways(redis: Redis): Redis {
+  const disconnect = redis.disconnect.bind(redis);
+  const duplicate = redis.duplicate.bind(redis);
+  redis.disconnect = (reconnect = false) => {
+    if (reconnect || redis.status !== 'reconnecting') return disconnect(reconnect);
+    redis.options.retryStrategy = () => null;
+    redis.once('connect', () => disconnect());
+  };
+  redis.duplicate = ((changes) => endingAlways(duplicate(changes))) as Redis['duplicate'];
+  return redis;
 }
 
 function open(url: string, options: RedisOptions, log: Log): Redis {
