@@ -76,7 +76,9 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   });
 
   await instances.adopt(await parts.engine.adopt());
-  address = await app.listen({ host: config.host, port: config.port });
+  const listening = await app.listen({ host: config.host, port: config.port });
+  // On 0.0.0.0 nobody is reached by the address that is listened on.
+  address = config.publicUrl === '' ? listening : config.publicUrl;
   const heartbeat = new Heartbeat({
     store: parts.store,
     records,
@@ -86,7 +88,7 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   });
   heartbeat.start();
   return {
-    addresses: { api: address },
+    addresses: { api: listening },
     // The node leaves first, so that nothing new is placed on it while its instances end.
     stop: async () => {
       await heartbeat.stop();
