@@ -1,0 +1,79 @@
+import type { Server } from 'node:http';
+import { basename } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { readIdentity } from './context.ts';
+import { findHandler } from './find-handler.ts';
+import { errorText, HandlerInvalid } from './guest-error.ts';
+import { lambdaListener } from './lambda-handler.ts';
+import { captureListen } from './listen-capture.ts';
+import { nodeListener } from './node-handler.ts';
+import { createServer, drainOnSigterm, listen, tuneServer } from './serve.ts';
+import { type Shape, shapeOf } from './shape.ts';
+import { hasStatusPipe, sayFailed, sayReady } from './status-pipe.ts';
+import { webListener } from './web-handler.ts';
+
+/** First inherited descriptor (sd_listen_fds(3)). */
+const LISTEN_FD = 3;
+
+async function main(): Promise<void> {
+  const hasSocket = process.env.LISTEN_FDS === '1';
+  delete process.env.LISTEN_FDS;
+  const capture = hasSocket ? captureListen(LISTEN_FD) : undefined;
+  const startedMs = performance.now();
+  const file = findHandler(process.cwd(), process.env.HEARTH_HANDLER);
+  process.once('beforeExit', () => fail(neverServes(basename(file))));
+  const module = (await import(pathToFileURL(file).href)) as object;
+  const shape = shapeOf(module, basename(file));
+  const importMs = performance.now() - startedMs;
+  // A program that exports nothing may open its database first: wait until it listens.
+  const own = capture?.taken() ?? (shape.kind === 'empty' ? await capture?.server : undefined);
+  if (own !== undefined) {
+    await served(own);
+  } else if (shape.kind !== 'empty') {
+    const port = Number(process.env.PORT ?? 8080);
+    await serveShape(shape, hasSocket ? { fd: LISTEN_FD } : { port });
+    if (!hasStatusPipe()) process.stderr.write(`listening on http://127.0.0.1:${port}\n`);
+  }
+  sayReady(importMs);
+}
+
+async function serveShape(shape: Shape, at: { fd: number } | { port: number }): Promise<void> {
+  if (shape.kind === 'empty' || shape.kind === 'invalid') {
+    throw new HandlerInvalid(shape.kind === 'invalid' ? shape.message : 'exports nothing');
+  }
+  const identity = readIdentity(process.env);
+  if (shape.kind === 'node') await shape.prepare?.();
+  const listener =
+    shape.kind === 'node'
+      ? nodeListener(shape.handler, identity)
+      : shape.kind === 'lambda'
+        ? lambdaListener(shape.handler, identity)
+        : webListener(shape.handler, identity);
+  const server = createServer(listener);
+  drainOnSigterm(server);
+  await listen(server, at);
+}
+
+/** Nothing is left that could make the program serve: the event loop is empty. */
+function neverServes(file: string): HandlerInvalid {
+  return new HandlerInvalid(
+    `handler "${file}" exports nothing and listens nowhere, or its top level waits for ever; ` +
+      'expected a default function (request, context)',
+  );
+}
+
+async function served(server: Server): Promise<void> {
+  tuneServer(server);
+  drainOnSigterm(server);
+  if (!server.listening) await new Promise((resolve) => server.once('listening', resolve));
+}
+
+/** Also for errors that no promise of ours carries: a timer of the handler, a stray rejection. */
+function fail(error: unknown): void {
+  sayFailed(error);
+  process.stderr.write(`${errorText(error)}\n`);
+  process.exit(1);
+}
+
+process.on('uncaughtException', fail);
+main().catch(fail);
