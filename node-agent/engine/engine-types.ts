@@ -13,6 +13,8 @@ export interface EngineOptions {
   log: Log;
   /** Network slots kept ready; default 4. */
   networkSlots?: number;
+  /** Private networks (CIDR) that containers may reach, such as a company's package registry. */
+  allowedNetworks?: readonly string[];
 }
 
 /** Starts and ends containers. One per daemon; owns a launcher process. */

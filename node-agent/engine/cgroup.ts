@@ -1,0 +1,216 @@
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { type CgroupLayout, parseCgroupLayout } from './cgroup-layout.ts';
+import {
+  type CgroupFolder,
+  type CgroupPlan,
+  engineFolder,
+  parseOomKills,
+  planCgroup,
+  planEngineCgroup,
+} from './cgroup-plan.ts';
+import type { ContainerResources } from './container-spec.ts';
+
+const REMOVE_TRIES = 40;
+const REMOVE_WAIT_MS = 5;
+const KILL_ROUNDS = 50;
+
+/** The layout of this machine. @throws HearthError KernelUnsupported */
+export function detectCgroupLayout(): CgroupLayout {
+  const mounts = readFileSync('/proc/mounts', 'utf8');
+  const v2 = / (\S+) cgroup2 /.exec(mounts)?.[1];
+  const controllers = v2 === undefined ? '' : (readIfThere(`${v2}/cgroup.controllers`) ?? '');
+  const layout = parseCgroupLayout(mounts, controllers);
+  if (layout !== undefined) return layout;
+  throw new HearthError('KernelUnsupported', 'no cgroup hierarchy with a memory controller', {
+    hint: 'mount cgroup2 on /sys/fs/cgroup',
+  });
+}
+
+/** The cgroups of one engine: `/hearth/<engine>` in each hierarchy. */
+export class EngineCgroups {
+  readonly #layout: CgroupLayout;
+  readonly #engine: string;
+
+  constructor(layout: CgroupLayout, engine: string) {
+    this.#layout = layout;
+    this.#engine = engine;
+    for (const folder of planEngineCgroup(layout, engine)) makeFolder(folder);
+  }
+
+  /** Makes a container's cgroups with their limits. */
+  create(id: string, resources: ContainerResources): ContainerCgroup {
+    const plan = planCgroup(this.#layout, { engine: this.#engine, id, resources });
+    for (const folder of plan.folders) makeFolder(folder);
+    return new ContainerCgroup(plan);
+  }
+
+  /** The cgroups that `create` made for this id, now or in an earlier process. */
+  open(id: string): ContainerCgroup {
+    const resources = { memoryBytes: 0, cpuMillis: 0, pids: 0, tmpBytes: 0, openFiles: 0 };
+    return new ContainerCgroup(planCgroup(this.#layout, { engine: this.#engine, id, resources }));
+  }
+
+  /** Ids of all containers that have a cgroup in any hierarchy. */
+  ids(): Set<string> {
+    const found = new Set<string>();
+    for (const root of this.#roots()) {
+      for (const entry of listFolders(engineFolder(root, this.#engine))) found.add(entry);
+    }
+    return found;
+  }
+
+  /** Removes the engine's own folders; `/hearth` too if no other engine is there. */
+  removeAll(): void {
+    for (const root of this.#roots()) {
+      for (const path of [engineFolder(root, this.#engine), `${root}/hearth`]) {
+        try {
+          rmdirSync(path);
+        } catch {
+          // Another engine's, or containers that were told to stay
+        }
+      }
+    }
+  }
+
+  #roots(): string[] {
+    const { v1, v2 } = this.#layout;
+    return [...Object.values(v1), ...(v2 === undefined ? [] : [v2])];
+  }
+}
+
+/** The cgroups of one container. */
+export class ContainerCgroup {
+  readonly #plan: CgroupPlan;
+
+  constructor(plan: CgroupPlan) {
+    this.#plan = plan;
+  }
+
+  /** Folders to join. */
+  get folders(): string[] {
+    return this.#plan.folders.map(({ path }) => path);
+  }
+
+  /** Sends SIGKILL to every process in it, those forked meanwhile too. */
+  async kill(): Promise<void> {
+    if (this.#plan.killFile !== undefined) {
+      try {
+        return writeFileSync(this.#plan.killFile, '1');
+      } catch (error) {
+        if (errnoCode(error) !== 'ENOENT') throw error;
+      }
+    }
+    await this.#killFrozen();
+  }
+
+  /** Process ids in it. */
+  processes(): number[] {
+    const found = new Set<number>();
+    for (const { path } of this.#plan.folders) {
+      for (const pid of (readIfThere(`${path}/cgroup.procs`) ?? '').split('\n')) {
+        if (pid !== '') found.add(Number(pid));
+      }
+    }
+    return [...found];
+  }
+
+  /** Times the kernel killed something in it for want of memory. */
+  oomKills(): number {
+    return parseOomKills(readIfThere(this.#plan.memory.events) ?? '');
+  }
+
+  /** Bytes in use, and the most there were (0 where the kernel does not keep it). */
+  memory(): { currentBytes: number; peakBytes: number } {
+    return {
+      currentBytes: Number(readIfThere(this.#plan.memory.current) ?? 0),
+      peakBytes: Number(readIfThere(this.#plan.memory.peak) ?? 0),
+    };
+  }
+
+  /** Removes the folders; the kernel says EBUSY until the last process is reaped. */
+  async remove(): Promise<void> {
+    for (const { path } of this.#plan.folders) await removeFolder(path);
+  }
+
+  async #killFrozen(): Promise<void> {
+    const state =
+      this.#plan.freezer === undefined ? undefined : `${this.#plan.freezer}/freezer.state`;
+    for (let round = 0; round < KILL_ROUNDS; round++) {
+      writeIfThere(state, 'FROZEN');
+      const pids = this.processes();
+      for (const pid of pids) killIfThere(pid);
+      writeIfThere(state, 'THAWED');
+      if (pids.length === 0) return;
+      await sleep(REMOVE_WAIT_MS);
+    }
+  }
+}
+
+function makeFolder(folder: CgroupFolder): void {
+  try {
+    mkdirSync(folder.path);
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw unsupported(folder.path, error);
+  }
+  for (const { file, value, optional } of folder.writes) {
+    try {
+      writeFileSync(join(folder.path, file), value);
+    } catch (error) {
+      if (optional !== true) throw unsupported(join(folder.path, file), error);
+    }
+  }
+}
+
+function unsupported(path: string, cause: unknown): HearthError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new HearthError('KernelUnsupported', `cannot set up cgroup ${path}: ${reason}`, { cause });
+}
+
+async function removeFolder(path: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return rmdirSync(path);
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return;
+      if (errnoCode(error) !== 'EBUSY' || tries >= REMOVE_TRIES) throw error;
+    }
+    await sleep(REMOVE_WAIT_MS * Math.min(tries, 10));
+  }
+}
+
+function listFolders(path: string): string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function writeIfThere(path: string | undefined, text: string): void {
+  if (path === undefined) return;
+  try {
+    writeFileSync(path, text);
+  } catch {
+    // The folder went with its last process
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself
+  }
+}

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { HearthError } from '../../lib/errors.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import { encodeFrame, FrameReader } from './launcher/frames.ts';
+import type { Report, Request, StartFailure, StartPlan } from './launcher/messages.ts';
+
+const READY_MS = 20_000;
+const LOG_LINE_BYTES_MAX = 4096;
+
+/** A start that the child itself gave up, or the launcher could not begin. */
+export class StartRefused extends Error {
+  readonly failure: StartFailure;
+
+  constructor(failure: StartFailure) {
+    super(`${failure.step}: ${failure.message}`);
+    this.failure = failure;
+  }
+}
+
+export interface LauncherEvents {
+  onExited: (report: Report & { type: 'exited' }) => void;
+  /** The process ended although nobody closed it. */
+  onLost: () => void;
+  log: Log;
+}
+
+type Answer = Report & { type: 'started' | 'failed' | 'done' };
+type Unnumbered<R> = R extends { seq: number } ? Omit<R, 'seq'> : never;
+
+/** The engine's end of the launcher: numbered requests, and reports of ended containers. */
+export class LauncherClient {
+  readonly #child: ChildProcess;
+  readonly #control: Duplex;
+  readonly #events: LauncherEvents;
+  readonly #pending = new Map<
+    number,
+    { resolve: (answer: Answer) => void; reject: (error: Error) => void }
+  >();
+  readonly #ended: Promise<void>;
+  #onReady: () => void = () => {};
+  #seq = 0;
+  #closing = false;
+
+  private constructor(events: LauncherEvents) {
+    this.#events = events;
+    const bootstrap = fileURLToPath(new URL('./launcher/bootstrap.js', import.meta.url));
+    // A session of its own: a terminal's Ctrl-C is for the agent, which ends the launcher in order
+    this.#child = spawn(process.execPath, [bootstrap], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: {},
+      cwd: '/',
+    });
+    this.#control = this.#child.stdio[3] as Duplex;
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('close', () => resolve());
+    });
+    this.#child.once('error', (error) => this.#lost(error.message));
+    this.#child.once('exit', (code, signal) => this.#lost(`exit ${code ?? signal}`));
+    this.#control.on('error', (error) =>
+      events.log.warn({ error: error.message }, 'launcher stream'),
+    );
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      events.log.warn({ text: text.slice(0, LOG_LINE_BYTES_MAX) }, 'launcher says');
+    });
+    const frames = new FrameReader();
+    this.#control.on('data', (chunk: Buffer) => {
+      for (const report of frames.push(chunk)) this.#receive(report as Report);
+    });
+  }
+
+  /** Starts a launcher process. @throws HearthError KernelUnsupported */
+  static async create(events: LauncherEvents): Promise<LauncherClient> {
+    const client = new LauncherClient(events);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        client.#onReady = resolve;
+        void client.#ended.then(() => reject(new Error('it ended at once')));
+        timer = setTimeout(() => reject(new Error(`not ready in ${READY_MS} ms`)), READY_MS);
+      });
+      return client;
+    } catch (cause) {
+      await client.close();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new HearthError('KernelUnsupported', `cannot start the launcher: ${reason}`, {
+        hint: '`hearth doctor` says what the engine needs: root, Node 24, seccomp',
+        cause,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Resolves when the program has been executed. @throws StartRefused */
+  async start(plan: StartPlan): Promise<{ pid: number; startTime: string }> {
+    const answer = await this.#ask({ type: 'start', plan });
+    if (answer.type === 'started') return { pid: answer.pid, startTime: answer.startTime };
+    throw new Error(`launcher answered ${answer.type}`);
+  }
+
+  /** Makes the user namespace of a range ahead of its use. */
+  async prepareUser(uidBase: number): Promise<void> {
+    await this.#ask({ type: 'prepareUser', uidBase });
+  }
+
+  /** Writes the settings inside a network namespace. */
+  async prepareNetwork(netns: string): Promise<void> {
+    await this.#ask({ type: 'prepareNetwork', netns });
+  }
+
+  /** Reports the end of a container that an earlier launcher began. */
+  async watch(container: { id: string; pid: number; startTime: string }): Promise<void> {
+    await this.#ask({ type: 'watch', ...container });
+  }
+
+  /** Ends the launcher; containers are not touched. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#control.destroy();
+    await this.#ended;
+  }
+
+  async #ask(request: Unnumbered<Request>): Promise<Answer> {
+    if (this.#closing) throw new HearthError('ShuttingDown', 'the container engine is closing');
+    this.#seq += 1;
+    const seq = this.#seq;
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      this.#pending.set(seq, { resolve, reject });
+      this.#control.write(encodeFrame({ ...request, seq }));
+    });
+    if (answer.type === 'failed') throw new StartRefused(answer.failure);
+    return answer;
+  }
+
+  #receive(report: Report): void {
+    if (report.type === 'ready') this.#onReady();
+    else if (report.type === 'exited') this.#events.onExited(report);
+    else {
+      const pending = this.#pending.get(report.seq);
+      this.#pending.delete(report.seq);
+      pending?.resolve(report);
+    }
+  }
+
+  #lost(reason: string): void {
+    const error = new StartRefused({ step: 'launcher', errno: 'ERR', message: reason });
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#events.log.error({ reason }, 'launcher ended');
+    this.#events.onLost();
+  }
+}

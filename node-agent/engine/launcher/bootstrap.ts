@@ -1,0 +1,24 @@
+/**
+ * First stage of the launcher. V8 marks its heap MADV_DONTFORK, so a forked Node would die at its
+ * first touch; it ignores errors of that call and checks nothing else. A seccomp filter that answers
+ * it with "done" must be there before node maps its heap, so this stage installs the filter and
+ * executes node again with the launcher itself. CAP_SYS_ADMIN makes no-new-privs unnecessary.
+ */
+import { fileURLToPath } from 'node:url';
+import { F_SETFD } from '../linux-constants.ts';
+import { dontforkFilter } from '../seccomp.ts';
+import { engineArch } from '../syscall-numbers.ts';
+import { syscalls as sys } from '../syscalls.ts';
+
+const CONTROL_FD = 3;
+
+// Node closes its descriptors on exec; these four are the launcher's
+for (let fd = 0; fd <= CONTROL_FD; fd++) sys.fcntl(fd, F_SETFD, 0);
+sys.seccompSetFilter(dontforkFilter(engineArch()));
+const main = fileURLToPath(new URL('./main.js', import.meta.url));
+// V8 must post nothing to worker threads: a fork has none
+sys.execve(
+  process.execPath,
+  [process.execPath, '--single-threaded', '--no-flush-bytecode', main, ...process.argv.slice(2)],
+  ['HOME=/', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+);

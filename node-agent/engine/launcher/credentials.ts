@@ -1,0 +1,42 @@
+import { CAPABILITY_NAMES, capabilityBits } from '../capabilities.ts';
+import {
+  CLONE_NEWUSER,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAPBSET_DROP,
+  PR_SET_NO_NEW_PRIVS,
+} from '../linux-constants.ts';
+import { SyscallError, type Syscalls } from '../syscall-types.ts';
+import type { StartPlan } from './messages.ts';
+
+/**
+ * Becomes the container's user. Entering the user namespace gives every capability inside it and
+ * takes those over the namespaces made before, so all mounts are done by now. Groups go first, as
+ * they need CAP_SETGID; the ids here are the namespace's own.
+ */
+export function becomeUser(sys: Syscalls, plan: StartPlan, userns: number): void {
+  sys.setns(userns, CLONE_NEWUSER);
+  const { uid, gid, groups } = plan.user;
+  sys.setgroups(groups);
+  sys.setresgid(gid, gid, gid);
+  dropBoundingSet(sys, plan.capabilities);
+  sys.setresuid(uid, uid, uid);
+  sys.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  const kept = uid === 0 ? capabilityBits(plan.capabilities) : 0n;
+  sys.capset({ effective: kept, permitted: kept, inheritable: 0n });
+  sys.prctl(PR_SET_NO_NEW_PRIVS, 1);
+}
+
+function dropBoundingSet(sys: Syscalls, kept: readonly number[]): void {
+  for (let number = 0; number < 64; number++) {
+    if (kept.includes(number)) continue;
+    try {
+      sys.prctl(PR_CAPBSET_DROP, number);
+    } catch (error) {
+      // Numbers end at the kernel's last capability, which may be beyond those named here
+      const ended = error instanceof SyscallError && error.code === 'EINVAL';
+      if (ended && number >= CAPABILITY_NAMES.length - 1) return;
+      if (!ended) throw error;
+    }
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * The launcher: one single-threaded process that forks every container of an engine. It does nothing
+ * but wait for requests on descriptor 3 and for the ends of processes. When the engine dies it goes
+ * too, and leaves the containers alone.
+ */
+import { containerFilter } from '../seccomp.ts';
+import { engineArch } from '../syscall-numbers.ts';
+import { syscalls } from '../syscalls.ts';
+import { LauncherLoop } from './loop.ts';
+import { UserNamespaces } from './user-namespaces.ts';
+
+const CONTROL_FD = 3;
+
+const context = {
+  sys: syscalls,
+  users: new UserNamespaces(syscalls),
+  filter: containerFilter(engineArch()),
+};
+new LauncherLoop(context, CONTROL_FD).run();

@@ -1,0 +1,73 @@
+/** Everything the launcher needs to know to make one container; decided by the engine. */
+export interface StartPlan {
+  id: string;
+  hostname: string;
+  /** An empty host folder; each container covers it in its own mount namespace only. */
+  stagingDir: string;
+  /** Lowest first, absolute host folders with the image's ids. */
+  layers: readonly string[];
+  upper: UpperPlan;
+  /** What the skeleton layer below all others holds: mount points the image may lack. */
+  skeleton: readonly SkeletonEntry[];
+  files: readonly { target: string; text: string }[];
+  binds: readonly { source: string; target: string }[];
+  /** First host uid and gid of the container's range. */
+  uidBase: number;
+  user: { uid: number; gid: number; groups: readonly number[] };
+  /** Numbers of the capabilities kept inside the user namespace. */
+  capabilities: readonly number[];
+  /** cgroup folders to join, all hierarchies. */
+  cgroups: readonly string[];
+  /** Path of a prepared network namespace; absent: a new one with loopback only. */
+  netns?: string;
+  argv: readonly string[];
+  env: readonly string[];
+  cwd: string;
+  openFiles: number;
+  /** FIFOs on the host. */
+  stdout: string;
+  stderr: string;
+  status?: string;
+  /** Host path of the listening unix socket to make. */
+  listenPath?: string;
+}
+
+/** The writable layer: in memory and bounded, or a host folder that stays (`parent/name`). */
+export type UpperPlan =
+  | { kind: 'memory'; bytes: number }
+  | { kind: 'folder'; parent: string; name: string };
+
+/** A path relative to the root, and what stands there if the image has nothing. */
+export interface SkeletonEntry {
+  path: string;
+  kind: 'folder' | 'file';
+  mode: number;
+}
+
+/** What a child says when it could not become the program. */
+export interface StartFailure {
+  step: string;
+  /** Errno name, or `ERR` for anything that is not the kernel's refusal. */
+  errno: string;
+  message: string;
+  /** For a failed execve of a file that exists: its `#!` line, if it has one. */
+  shebang?: string;
+  /** Whether the file that could not be executed exists. */
+  found?: boolean;
+}
+
+/** Engine to launcher. `seq` comes back in the answer. */
+export type Request =
+  | { type: 'start'; seq: number; plan: StartPlan }
+  | { type: 'prepareUser'; seq: number; uidBase: number }
+  | { type: 'prepareNetwork'; seq: number; netns: string }
+  | { type: 'watch'; seq: number; id: string; pid: number; startTime: string };
+
+/** Launcher to engine. */
+export type Report =
+  | { type: 'ready' }
+  | { type: 'started'; seq: number; pid: number; startTime: string }
+  | { type: 'failed'; seq: number; failure: StartFailure }
+  | { type: 'done'; seq: number }
+  /** `status`: raw wait status; absent for a process that is not the launcher's child. */
+  | { type: 'exited'; id: string; pid: number; status?: number };

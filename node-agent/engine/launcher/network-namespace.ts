@@ -1,0 +1,59 @@
+import {
+  AF_INET,
+  AT_FDCWD,
+  CLONE_NEWNET,
+  IFF_UP,
+  O_CLOEXEC,
+  O_RDONLY,
+  SIOCSIFFLAGS,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+} from '../linux-constants.ts';
+import { SyscallError, type Syscalls } from '../syscall-types.ts';
+import { writeText } from './user-namespaces.ts';
+
+/**
+ * Settings of a container's network namespace. Its user has no capability there, so that low ports
+ * and ping need permission; IPv6 is off because no rule of the firewall covers it.
+ */
+const SETTINGS: Readonly<Record<string, string>> = {
+  'ipv4/ip_unprivileged_port_start': '0',
+  'ipv4/ping_group_range': '0 2147483647',
+  'ipv6/conf/all/disable_ipv6': '1',
+  'ipv6/conf/default/disable_ipv6': '1',
+};
+
+/** Enters a prepared network namespace, or makes one with loopback only. */
+export function enterNetwork(sys: Syscalls, netns: string | undefined): void {
+  if (netns === undefined) {
+    sys.unshare(CLONE_NEWNET);
+    loopbackUp(sys);
+    configureNetwork(sys);
+    return;
+  }
+  const fd = sys.openat(AT_FDCWD, netns, O_RDONLY | O_CLOEXEC);
+  sys.setns(fd, CLONE_NEWNET);
+  sys.close(fd);
+}
+
+/** Writes the settings of the network namespace the caller is in (/proc/sys/net shows that one). */
+export function configureNetwork(sys: Syscalls): void {
+  for (const [name, value] of Object.entries(SETTINGS)) {
+    try {
+      writeText(sys, `/proc/sys/net/${name}`, value);
+    } catch (error) {
+      // A kernel without IPv6 has nothing to switch off
+      if (!(error instanceof SyscallError) || error.code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** netdevice(7): struct ifreq of 40 bytes, name at 0, flags at 16. */
+function loopbackUp(sys: Syscalls): void {
+  const request = Buffer.alloc(40);
+  request.write('lo', 0);
+  request.writeInt16LE(IFF_UP, 16);
+  const socket = sys.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sys.ioctl(socket, SIOCSIFFLAGS, request);
+  sys.close(socket);
+}

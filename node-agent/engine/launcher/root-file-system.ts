@@ -1,0 +1,119 @@
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  MOUNT_ATTR_IDMAP,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_NODEV,
+  MS_NOSUID,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_WRONLY,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from '../linux-constants.ts';
+import type { Syscalls } from '../syscall-types.ts';
+import type { SkeletonEntry, StartPlan, UpperPlan } from './messages.ts';
+
+const STAGING_EXTRA_BYTES = 1024 * 1024;
+const CLONE = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+const SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+
+/**
+ * Mounts the container's root as `root` in a private staging tmpfs, which becomes the working
+ * directory; nothing of it can be seen outside this mount namespace. Each layer is a detached clone
+ * of its folder on which uid 0 is the container's uid 0 (mount_setattr(2), MOUNT_ATTR_IDMAP), so
+ * layers are shared by all containers and never chowned; the overlay over them is mounted from
+ * outside the user namespace. The upper layer is mapped the same way: its files carry the image's
+ * ids on disk.
+ */
+export function mountRoot(sys: Syscalls, plan: StartPlan, userns: number): void {
+  const writableBytes = plan.upper.kind === 'memory' ? plan.upper.bytes : 0;
+  const size = writableBytes + STAGING_EXTRA_BYTES;
+  sys.mount('hearth', plan.stagingDir, 'tmpfs', MS_NOSUID | MS_NODEV, `mode=0700,size=${size}`);
+  sys.chdir(plan.stagingDir);
+  sys.mkdirat(AT_FDCWD, 'root', 0o755);
+  makeSkeleton(sys, plan.skeleton, plan.uidBase);
+  plan.layers.forEach((layer, n) => {
+    attachMapped(sys, { source: layer, target: `l${n}`, userns, readOnly: true });
+  });
+  const upper = makeUpper(sys, plan.upper, { userns, uidBase: plan.uidBase });
+  const options = overlayOptions(plan.layers.length, upper);
+  sys.mount('overlay', 'root', 'overlay', MS_NOSUID | MS_NODEV, options);
+}
+
+/**
+ * Options of the overlay, paths relative to the staging folder so that 127 layers stay below the
+ * kernel's 4 KiB. Redirects and metadata-only copies are off: an upper layer then holds plain
+ * files, whiteouts and opaque folders, which is what an image layer can say.
+ */
+export function overlayOptions(
+  layerCount: number,
+  upper: { name: string; volatile: boolean },
+): string {
+  const lower: string[] = [];
+  for (let n = layerCount - 1; n >= 0; n--) lower.push(`l${n}`);
+  lower.push('skeleton');
+  const options = [
+    `lowerdir=${lower.join(':')}`,
+    `upperdir=rw/${upper.name}`,
+    `workdir=rw/${upper.name}.work`,
+    'redirect_dir=off',
+    'index=off',
+    'metacopy=off',
+    'xino=off',
+  ];
+  if (upper.volatile) options.push('volatile');
+  return options.join(',');
+}
+
+function makeSkeleton(sys: Syscalls, entries: readonly SkeletonEntry[], uidBase: number): void {
+  sys.mkdirat(AT_FDCWD, 'skeleton', 0o755);
+  sys.fchownat(AT_FDCWD, 'skeleton', uidBase, uidBase, 0);
+  for (const entry of entries) {
+    const path = `skeleton/${entry.path}`;
+    if (entry.kind === 'folder') sys.mkdirat(AT_FDCWD, path, entry.mode);
+    else sys.close(sys.openat(AT_FDCWD, path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, entry.mode));
+    sys.fchownat(AT_FDCWD, path, uidBase, uidBase, 0);
+  }
+}
+
+function makeUpper(
+  sys: Syscalls,
+  upper: UpperPlan,
+  ids: { userns: number; uidBase: number },
+): { name: string; volatile: boolean } {
+  if (upper.kind === 'folder') {
+    const mapped = { source: upper.parent, target: 'rw', userns: ids.userns, readOnly: false };
+    attachMapped(sys, mapped);
+    return { name: upper.name, volatile: false };
+  }
+  // On this tmpfs itself, so that it ends with the container and cannot outgrow its size
+  for (const folder of ['rw', 'rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
+  sys.fchownat(AT_FDCWD, 'rw/upper', ids.uidBase, ids.uidBase, 0);
+  return { name: 'upper', volatile: true };
+}
+
+function attachMapped(
+  sys: Syscalls,
+  mount: { source: string; target: string; userns: number; readOnly: boolean },
+): void {
+  sys.mkdirat(AT_FDCWD, mount.target, 0o755);
+  const fd = cloneMapped(sys, mount);
+  sys.moveMount(fd, '', AT_FDCWD, mount.target, MOVE_MOUNT_F_EMPTY_PATH);
+  sys.close(fd);
+}
+
+/** A detached clone of a host folder with the container's ids. */
+export function cloneMapped(
+  sys: Syscalls,
+  mount: { source: string; userns: number; readOnly: boolean },
+): number {
+  const fd = sys.openTree(AT_FDCWD, mount.source, CLONE);
+  const set = MOUNT_ATTR_IDMAP | SAFE | (mount.readOnly ? MOUNT_ATTR_RDONLY : 0);
+  sys.mountSetattr(fd, '', AT_EMPTY_PATH, { set, userns: mount.userns });
+  return fd;
+}

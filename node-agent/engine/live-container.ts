@@ -1,0 +1,157 @@
+import { rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { ContainerCgroup } from './cgroup.ts';
+import type { ContainerSpec, ExitStatus } from './container-spec.ts';
+import type { ContainerFolder } from './container-state.ts';
+import type { Container, ContainerTimings } from './engine-types.ts';
+import type { NetworkSlot } from './network-plan.ts';
+import type { ContainerOutput, OutputListener, StatusLine } from './output.ts';
+import { isSameProcess } from './process-identity.ts';
+import { exitStatus } from './start-error.ts';
+import { syscalls } from './syscalls.ts';
+
+/** How long the last output may be on its way after the last process has ended. */
+const OUTPUT_END_MS = 500;
+
+/** Everything on the host that belongs to one container. */
+export interface ContainerParts {
+  spec: ContainerSpec;
+  uidSlot: number;
+  folder: ContainerFolder;
+  cgroup: ContainerCgroup;
+  output: ContainerOutput;
+  status?: StatusLine;
+  network?: NetworkSlot;
+  log: Log;
+  /** Gives the slots back, and forgets the container. */
+  onRemoved: () => void;
+}
+
+/** A container of this engine: started by it, or adopted. */
+export class LiveContainer implements Container {
+  readonly id: string;
+  readonly spec: ContainerSpec;
+  readonly address: string | undefined;
+  readonly status: Promise<string | undefined>;
+  readonly exited: Promise<ExitStatus>;
+  readonly parts: ContainerParts;
+  timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
+  #process: { pid: number; startTime: string } | undefined;
+  #pidfd: number | undefined;
+  #resolveExited: (status: ExitStatus) => void = () => {};
+  #ended = false;
+  #removed: Promise<void> | undefined;
+
+  constructor(parts: ContainerParts) {
+    this.parts = parts;
+    this.id = parts.spec.id;
+    this.spec = parts.spec;
+    this.address = parts.network?.address;
+    this.status = parts.status?.line ?? Promise.resolve(undefined);
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** Undefined until the program runs. */
+  get process(): { pid: number; startTime: string } | undefined {
+    return this.#process;
+  }
+
+  /** The program runs as this process. */
+  running(process: { pid: number; startTime: string }): void {
+    this.#process = process;
+    try {
+      const pidfd = syscalls.pidfdOpen(process.pid);
+      // Only a descriptor surely means this process: a pid can be another's by now
+      if (isSameProcess(process.pid, process.startTime)) this.#pidfd = pidfd;
+      else syscalls.close(pidfd);
+    } catch {
+      // It has ended already; its report follows
+    }
+  }
+
+  /** The launcher's report of its end. */
+  async ended(status: number | undefined): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#closePidfd();
+    const { cgroup, output } = this.parts;
+    // Processes that entered by other ways than PID 1's namespace: none should be left
+    await cgroup.kill().catch(() => {});
+    await Promise.race([output.ended(), sleep(OUTPUT_END_MS, undefined, { ref: false })]);
+    output.close();
+    this.parts.status?.close();
+    this.#resolveExited(exitStatus(status, cgroup.oomKills()));
+  }
+
+  onOutput(listener: OutputListener): void {
+    this.parts.output.listen(listener);
+  }
+
+  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void {
+    if (this.#pidfd === undefined) return;
+    try {
+      syscalls.pidfdSendSignal(this.#pidfd, constants.signals[signal]);
+    } catch {
+      // It ended meanwhile, which is what most signals are for
+    }
+  }
+
+  async kill(): Promise<ExitStatus> {
+    if (!this.#ended) {
+      await this.parts.cgroup.kill();
+      this.signal('SIGKILL');
+    }
+    return this.exited;
+  }
+
+  remove(): Promise<void> {
+    this.#removed ??= this.#remove();
+    return this.#removed;
+  }
+
+  async memory(): Promise<{ currentBytes: number; peakBytes: number }> {
+    return this.parts.cgroup.memory();
+  }
+
+  /** Lets go of what this process holds, and leaves the container as it is. */
+  detach(): void {
+    this.#closePidfd();
+    this.parts.output.close();
+    this.parts.status?.close();
+  }
+
+  async #remove(): Promise<void> {
+    if (!this.#ended) await this.kill();
+    await removeParts(this.parts);
+    this.parts.onRemoved();
+  }
+
+  #closePidfd(): void {
+    if (this.#pidfd !== undefined) syscalls.close(this.#pidfd);
+    this.#pidfd = undefined;
+  }
+}
+
+/** Removes what a container leaves on disk and in the cgroup tree. Its processes are gone. */
+export async function removeParts(
+  parts: Pick<ContainerParts, 'spec' | 'cgroup' | 'folder'>,
+): Promise<void> {
+  const { spec, cgroup, folder } = parts;
+  await cgroup.remove();
+  if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
+  if (spec.upperDir !== undefined) rmSync(workDir(spec.upperDir), { recursive: true, force: true });
+  folder.remove();
+}
+
+/** Overlay's scratch folder beside an upper layer that stays. */
+export function workDir(upperDir: string): string {
+  return `${upperDir}.work`;
+}

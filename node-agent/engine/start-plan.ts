@@ -1,0 +1,89 @@
+import { posix } from 'node:path';
+import { capabilityNumber } from './capabilities.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import type { SkeletonEntry, StartPlan, UpperPlan } from './launcher/messages.ts';
+
+/** What the engine has prepared for a container. */
+export interface PreparedContainer {
+  stagingDir: string;
+  uidBase: number;
+  cgroups: readonly string[];
+  netns?: string;
+  stdout: string;
+  stderr: string;
+  status?: string;
+}
+
+/** The launcher's orders for a container. */
+export function planStart(spec: ContainerSpec, prepared: PreparedContainer): StartPlan {
+  const files = Object.entries(spec.files ?? {}).map(([target, text]) => ({ target, text }));
+  const binds = spec.binds ?? [];
+  return {
+    ...prepared,
+    id: spec.id,
+    hostname: spec.hostname,
+    layers: spec.layers,
+    upper: planUpper(spec),
+    skeleton: planSkeleton(
+      files.map(({ target }) => target),
+      binds.map(({ target }) => target),
+    ),
+    files,
+    binds,
+    user: spec.user,
+    capabilities: spec.capabilities.flatMap((name) => capabilityNumber(name) ?? []),
+    argv: spec.argv,
+    env: planEnv(spec),
+    cwd: spec.cwd,
+    openFiles: spec.resources.openFiles,
+    ...(spec.listenPath === undefined ? {} : { listenPath: spec.listenPath }),
+  };
+}
+
+function planUpper(spec: ContainerSpec): UpperPlan {
+  const { upperDir, resources } = spec;
+  if (upperDir === undefined) return { kind: 'memory', bytes: resources.tmpBytes };
+  return { kind: 'folder', parent: posix.dirname(upperDir), name: posix.basename(upperDir) };
+}
+
+/** The spec's variables, and those that say which descriptors the program was given. */
+function planEnv(spec: ContainerSpec): string[] {
+  const given: string[] = [];
+  // sd_listen_fds(3): the program is PID 1 of its namespace
+  if (spec.listenPath !== undefined) given.push('LISTEN_FDS=1', 'LISTEN_PID=1');
+  if (spec.statusPipe === true) {
+    given.push(`HEARTH_STATUS_FD=${spec.listenPath === undefined ? 3 : 4}`);
+  }
+  const names = new Set(given.map((entry) => entry.split('=', 1)[0]));
+  return [...spec.env.filter((entry) => !names.has(entry.split('=', 1)[0])), ...given];
+}
+
+const ALWAYS: readonly SkeletonEntry[] = [
+  { path: 'dev', kind: 'folder', mode: 0o755 },
+  { path: 'proc', kind: 'folder', mode: 0o555 },
+  { path: 'sys', kind: 'folder', mode: 0o555 },
+  { path: 'tmp', kind: 'folder', mode: 0o1777 },
+];
+
+/**
+ * Mount points for an image that lacks them. They lie in a layer below the image's, so that a build
+ * step's upper layer shows nothing of them. Parents come before their children.
+ */
+export function planSkeleton(
+  files: readonly string[],
+  folders: readonly string[],
+): SkeletonEntry[] {
+  const entries = new Map(ALWAYS.map((entry) => [entry.path, entry]));
+  const addFolders = (path: string): void => {
+    if (path === '' || path === '.' || entries.has(path)) return;
+    addFolders(posix.dirname(path));
+    entries.set(path, { path, kind: 'folder', mode: 0o755 });
+  };
+  for (const folder of folders) addFolders(folder.slice(1));
+  for (const file of files) {
+    const path = file.slice(1);
+    addFolders(posix.dirname(path));
+    if (!entries.has(path)) entries.set(path, { path, kind: 'file', mode: 0o644 });
+  }
+  return [...entries.values()];
+}
