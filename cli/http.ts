@@ -73,7 +73,7 @@ export class ApiClient {
     throw errorOf(body) ?? notHearth(this.baseUrl, status, body);
   }
 
-  /** The answer whatever its status. A body that is still being sent then is given up. */
+  /** The answer whatever its status; it may come while the body is still being sent. */
   async raw(path: string, options: CallOptions = {}): Promise<IncomingMessage> {
     const url = new URL(path, this.baseUrl);
     for (const [key, value] of Object.entries(options.query ?? {})) {
@@ -85,13 +85,16 @@ export class ApiClient {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     return new Promise((resolve, reject) => {
-      const answered = new AbortController();
+      let isAnswered = false;
       request.on('response', (answer) => {
-        answered.abort();
+        isAnswered = true;
         resolve(answer);
       });
       request.on('error', (error) => reject(this.#unreachable(error, options.signal)));
-      send(request, options.body, answered.signal).catch(reject);
+      send(request, options.body).catch((error: unknown) => {
+        // A body that nobody reads any more after the answer is no failure.
+        if (!isAnswered) reject(error);
+      });
     });
   }
 
@@ -151,7 +154,8 @@ function headersFor(body: unknown, token: string | undefined): Record<string, st
   };
 }
 
-async function send(request: ClientRequest, body: unknown, answered: AbortSignal): Promise<void> {
+/** Rejects only with what the body itself fails with: a broken connection is told by 'error'. */
+async function send(request: ClientRequest, body: unknown): Promise<void> {
   if (!(body instanceof Readable)) {
     request.end(body === undefined ? undefined : JSON.stringify(body));
     return;
@@ -161,12 +165,11 @@ async function send(request: ClientRequest, body: unknown, answered: AbortSignal
     broken = error;
   });
   try {
-    await pipeline(body, request, { signal: answered });
-  } catch (error) {
-    // After an answer the rest of the body is of no use; a broken connection is told by 'error'.
-    if (answered.aborted || broken === undefined) return;
+    await pipeline(body, request);
+  } catch {
+    if (broken === undefined) return;
     request.destroy();
-    throw error;
+    throw broken;
   }
 }
 

@@ -17,20 +17,20 @@ export interface Context {
   server: string | undefined;
   token: string | undefined;
   dataRoot: string;
+  /** The data root was named by the user, not taken by default. */
+  keepsRoot: boolean;
   json: boolean;
   terminal: Terminal;
 }
 
 /** Flags over environment over defaults. */
 export function contextOf(flags: GlobalFlags, env: NodeJS.ProcessEnv = process.env): Context {
+  const dataRoot = nonEmpty(flags.dataRoot) ?? nonEmpty(env.HEARTH_DATA_ROOT);
   return {
     server: nonEmpty(flags.server) ?? nonEmpty(env.HEARTH_URL),
     token: nonEmpty(flags.token) ?? nonEmpty(env.HEARTH_TOKEN),
-    dataRoot: resolve(
-      nonEmpty(flags.dataRoot) ??
-        nonEmpty(env.HEARTH_DATA_ROOT) ??
-        String(CONFIG_KEYS.dataRoot.fallback),
-    ),
+    dataRoot: resolve(dataRoot ?? String(CONFIG_KEYS.dataRoot.fallback)),
+    keepsRoot: dataRoot !== undefined,
     json: flags.json === true,
     terminal: processTerminal({ color: flags.color !== false, quiet: flags.quiet === true }),
   };

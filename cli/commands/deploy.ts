@@ -76,5 +76,5 @@ function withExcerpt(folder: string, error: unknown): unknown {
   }
 }
 
-/** `Dockerfile:3:1: …` or `Dockerfile:3: …`. */
-const LOCATION = /^([\w./-]{1,200}):(\d{1,6})(?::(\d{1,6}))?: /;
+/** `Dockerfile:3:1: …` or `Dockerfile:3: …`, and no second problem after it. */
+const LOCATION = /^([\w./-]{1,200}):(\d{1,6})(?::(\d{1,6}))?: [^\n]*$/;

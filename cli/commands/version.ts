@@ -1,4 +1,5 @@
 import { release } from 'node:os';
+import type { SystemAnswer } from '../../lib/management-api.ts';
 import { VERSION } from '../../lib/version.ts';
 import type { Context } from '../options.ts';
 
@@ -28,8 +29,8 @@ async function serverVersion(context: Context): Promise<string | null> {
   const { connect } = await import('../connection.ts');
   try {
     const signal = AbortSignal.timeout(SERVER_MS_MAX);
-    const answer = await connect(context).json<{ version?: string }>('/v1/version', { signal });
-    return answer.version ?? null;
+    const answer = await connect(context).json<SystemAnswer>('/v1/system', { signal });
+    return answer.version;
   } catch {
     return null;
   }

@@ -3,6 +3,7 @@ import { Transform } from 'node:stream';
 import type { DeployEvent } from '../../lib/deploy-events.ts';
 import type { Digest } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
+import type { DeployAnswer, DeployRequest, UploadAnswer } from '../../lib/management-api.ts';
 import type { FunctionSpec } from '../../lib/spec.ts';
 import type { PartialSpec } from '../../lib/spec-defaults.ts';
 import { formatBytes } from '../../lib/units.ts';
@@ -30,11 +31,6 @@ export type DeployResult =
   | { state: 'ready'; name: string; url: string; revisionId: string; unchanged: boolean }
   | { state: 'queued'; name: string; buildId: string };
 
-/** The answer of `PUT /v1/functions/:name`. */
-type PutAnswer =
-  | { unchanged: true; revisionId: string; url: string }
-  | { unchanged?: false; buildId: string; functionName: string; generation: number };
-
 /**
  * From a folder to a URL: checks, packs, uploads, deploys and follows.
  * @throws HearthError whatever the folder, the server or the build finds wrong
@@ -48,13 +44,13 @@ export async function deployFolder(api: ApiClient, options: DeployOptions): Prom
   tellWarnings(context, options);
   await askForAccess(api, spec.name, options.signal);
   const contextDigest = await upload(api, context, options);
-  const body = { spec, contextDigest, ...(options.force ? { force: true } : {}) };
-  const answer = await api.json<PutAnswer>(`/v1/functions/${spec.name}`, {
+  const body: DeployRequest = { spec, contextDigest, ...(options.force ? { force: true } : {}) };
+  const answer = await api.json<DeployAnswer>(`/v1/functions/${spec.name}`, {
     method: 'PUT',
     body,
     signal: options.signal,
   });
-  if (answer.unchanged === true) {
+  if ('unchanged' in answer) {
     const { revisionId, url } = answer;
     return { state: 'ready', name: spec.name, url, revisionId, unchanged: true };
   }
@@ -78,11 +74,6 @@ async function askForAccess(api: ApiClient, name: string, signal: AbortSignal): 
   }
 }
 
-interface Upload {
-  digest: Digest;
-  sizeBytes: number;
-}
-
 async function upload(
   api: ApiClient,
   context: BuildContext,
@@ -99,7 +90,7 @@ async function upload(
   const archive = packContext(context.root, context.entries);
   archive.on('error', (error) => count.destroy(error));
   try {
-    const { digest } = await api.json<Upload>('/v1/uploads', {
+    const { digest } = await api.json<UploadAnswer>('/v1/uploads', {
       method: 'POST',
       headers: { 'content-type': 'application/x-tar' },
       body: archive.pipe(count),

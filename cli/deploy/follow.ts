@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DeployEvent, isLastEvent } from '../../lib/deploy-events.ts';
 import { HearthError } from '../../lib/errors.ts';
+import type { DeployEventLine } from '../../lib/management-api.ts';
 import type { ApiClient } from '../http.ts';
 
 const RETRIES_MAX = 8;
@@ -13,48 +14,46 @@ export interface FollowOptions {
 }
 
 /**
- * Follows a build to its last event, which is returned. The stream begins with the first event each
- * time, so after a broken connection what was seen is skipped.
+ * Follows a build to its last event, which is returned; a broken connection is taken up again after
+ * the last event that was read.
  * @throws HearthError PlatformUnavailable when the gateway stays away
  */
 export async function followBuild(api: ApiClient, options: FollowOptions): Promise<DeployEvent> {
-  let seen = 0;
+  let after = '0';
   let failures = 0;
   for (;;) {
-    const read = await readOn(api, options, seen);
+    const read = await readOn(api, options, after);
     if (read.last !== undefined) return read.last;
-    failures = read.seen > seen ? 1 : failures + 1;
-    seen = read.seen;
+    failures = read.after === after ? failures + 1 : 1;
+    after = read.after;
     if (failures > RETRIES_MAX) throw read.error ?? endedEarly(options.buildId);
     await sleep(RETRY_MS, undefined, { signal: options.signal });
   }
 }
 
 interface Read {
-  seen: number;
+  /** Id of the last event that was read. */
+  after: string;
   last?: DeployEvent;
   error?: unknown;
 }
 
 /** One connection: until the last event, or until it breaks in a way that may be tried again. */
-async function readOn(api: ApiClient, options: FollowOptions, skip: number): Promise<Read> {
-  let count = 0;
+async function readOn(api: ApiClient, options: FollowOptions, from: string): Promise<Read> {
+  const { buildId, signal, onEvent } = options;
+  let after = from;
   try {
-    for await (const event of events(api, options)) {
-      count++;
-      if (count <= skip) continue;
-      options.onEvent(event);
-      if (isLastEvent(event)) return { seen: count, last: event };
+    const path = `/v1/builds/${buildId}/events`;
+    for await (const event of api.lines<DeployEventLine>(path, { query: { after }, signal })) {
+      after = event.id;
+      onEvent(event);
+      if (isLastEvent(event)) return { after, last: event };
     }
-    return { seen: Math.max(count, skip) };
+    return { after };
   } catch (error) {
-    if (options.signal.aborted || !mayRetry(error)) throw error;
-    return { seen: Math.max(count, skip), error };
+    if (signal.aborted || !mayRetry(error)) throw error;
+    return { after, error };
   }
-}
-
-function events(api: ApiClient, { buildId, signal }: FollowOptions): AsyncGenerator<DeployEvent> {
-  return api.lines<DeployEvent>(`/v1/builds/${buildId}/events`, { signal });
 }
 
 function mayRetry(error: unknown): boolean {
