@@ -89,18 +89,19 @@ class HttpRegistry implements RegistryClient {
 
   async getBlob(
     repository: string,
-    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    descriptor: Pick<Descriptor, 'digest'> & { size?: number },
   ): Promise<Readable> {
     requireName(repository, descriptor.digest);
-    const { digest, size } = descriptor;
+    const { digest } = descriptor;
     const response = await this.#openBlob(repository, digest, 0);
-    const length = Number(response.headers['content-length'] ?? size);
+    const length = Number(response.headers['content-length'] ?? descriptor.size);
+    const size = descriptor.size ?? length;
     if (length !== size) {
       await response.body.dump();
       throw wrongSize(digest, String(length), size);
     }
     const bytes = downloadBlob({
-      descriptor,
+      descriptor: { digest, size },
       body: response.body as AsyncIterable<Buffer>,
       resume: async (offset) =>
         (await this.#openBlob(repository, digest, offset)).body as AsyncIterable<Buffer>,

@@ -15,8 +15,14 @@ export interface Registry {
   ): Promise<{ manifest: ImageManifest; digest: Digest; bytes: Buffer }>;
   putManifest(repository: string, reference: string, manifest: ImageManifest): Promise<Digest>;
   hasBlob(repository: string, digest: Digest): Promise<boolean>;
-  /** The blob's bytes, verified while they stream: the stream errors at the end if they are wrong. */
-  getBlob(repository: string, descriptor: Pick<Descriptor, 'digest' | 'size'>): Promise<Readable>;
+  /**
+   * The blob's bytes, verified while they stream: the stream errors at the end if they are wrong.
+   * A size that is not known is taken from the registry's answer.
+   */
+  getBlob(
+    repository: string,
+    descriptor: Pick<Descriptor, 'digest'> & { size?: number },
+  ): Promise<Readable>;
   /** Uploads bytes whose digest is known. Nothing is sent when the blob is there. */
   putBlob(
     repository: string,
