@@ -69,7 +69,7 @@ async function serve(parts: InvokeParts, call: Call): Promise<void> {
     }
     if (end.kind === 'answered') return;
     const failed = { error: end.error, sent: end.sent, functionName: target.name };
-    if (!(end.error instanceof HearthError)) pool.shun(lease.instance.id);
+    if (!end.sent && !(end.error instanceof HearthError)) pool.shun(lease.instance.id);
     const { isRepeatable } = call;
     if (!mayRetry({ ...failed, tries, isRepeatable, bodyWasRead: body?.hasBeenRead ?? false })) {
       throw await explained(parts, lease.instance.id, failureOf(failed));

@@ -16,6 +16,7 @@ export interface RelayOptions {
 
 /** Informational answers that are passed over before an instance is taken for broken. */
 const INFORMATIONAL_MAX = 16;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * One try: sends the request to an instance and streams the answer to the caller with both sides'
@@ -63,8 +64,9 @@ export class Relay implements Dispatcher.DispatchHandler {
     const headers = responseHeaders(Array.isArray(raw) ? raw : []);
     response.on('drain', this.#onDrain);
     response.writeHead(status, [...headers, ...ownHeaders()]);
-    // The first byte of the body may be long in coming, e.g. with server-sent events.
-    if (response.req.method !== 'HEAD') response.flushHeaders();
+    // Sends the headers, as the first byte of the body may be long in coming (server-sent events).
+    // Unlike flushHeaders() this writes their bytes as latin1, and in one go with what is there.
+    response.write(NOTHING);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
