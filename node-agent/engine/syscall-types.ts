@@ -57,6 +57,9 @@ export interface Syscalls {
   setgroups(groups: readonly number[]): void;
   setresgid(real: number, effective: number, saved: number): void;
   setresuid(real: number, effective: number, saved: number): void;
+  /** Ids for file access only; the kernel never refuses and never says whether it did it. */
+  setfsuid(uid: number): void;
+  setfsgid(gid: number): void;
   capset(sets: CapabilitySets): void;
   /** Adds a filter (`struct sock_filter[]`, 8 bytes an instruction) to the calling thread. */
   seccompSetFilter(program: Buffer): void;

@@ -138,6 +138,8 @@ function credentialCalls() {
   const setgroups = define('setgroups', 'ib');
   const setresgid = define('setresgid', 'iii');
   const setresuid = define('setresuid', 'iii');
+  const setfsuid = define('setfsuid', 'i');
+  const setfsgid = define('setfsgid', 'i');
   const capset = define('capset', 'bb');
   const seccomp = define('seccomp', 'iib');
   const chdir = define('chdir', 'p');
@@ -153,6 +155,8 @@ function credentialCalls() {
     },
     setresgid: (real, effective, saved) => void setresgid(real, effective, saved),
     setresuid: (real, effective, saved) => void setresuid(real, effective, saved),
+    setfsuid: (uid) => void setfsuid(uid),
+    setfsgid: (gid) => void setfsgid(gid),
     capset: (sets) => void capset(capabilityHeader(), capabilityData(sets)),
     seccompSetFilter: (program) => {
       const fprog = Buffer.alloc(16);

@@ -14,6 +14,8 @@ import {
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  PR_SET_SECUREBITS,
+  SECBIT_NO_SETUID_FIXUP,
 } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './messages.ts';
@@ -42,7 +44,24 @@ export function mountRoot(sys: Syscalls, plan: StartPlan, userns: number): void 
   });
   const upper = makeUpper(sys, plan.upper, { userns, uidBase: plan.uidBase });
   const options = overlayOptions(plan.layers.length, upper);
-  sys.mount('overlay', 'root', 'overlay', MS_NOSUID | MS_NODEV, options);
+  asRangeOwner(sys, plan.uidBase, () => {
+    sys.mount('overlay', 'root', 'overlay', MS_NOSUID | MS_NODEV, options);
+  });
+}
+
+/**
+ * Overlay makes its own files as whoever mounts it, and on a mapped upper layer only ids of the
+ * range exist: host uid 0 would be EOVERFLOW, and the overlay read-only. So the mount is done with
+ * the range's uid 0 for file access, keeping the capabilities that the change would take.
+ */
+function asRangeOwner(sys: Syscalls, uidBase: number, act: () => void): void {
+  sys.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+  sys.setfsgid(uidBase);
+  sys.setfsuid(uidBase);
+  act();
+  sys.setfsuid(0);
+  sys.setfsgid(0);
+  sys.prctl(PR_SET_SECUREBITS, 0);
 }
 
 /**
