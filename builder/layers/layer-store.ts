@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { packTar } from '../../lib/archive/tar.ts';
+import { type Digest, DigestStream, isDigest, sha256 } from '../../lib/digest.ts';
+import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import { MEDIA_TYPES } from '../../lib/oci/types.ts';
+import type { Layer } from './layer.ts';
+import { type LayerEntriesOptions, layerEntries } from './layer-entries.ts';
+
+/** A layer that this builder made, with its unpacked files. */
+export interface StoredLayer extends Layer {
+  /** Absolute; an overlay upper folder, so it can be a lower one as it is. */
+  folder: string;
+}
+
+interface Entry {
+  digest: Digest;
+  sizeBytes: number;
+  mtimeMsMax?: number;
+}
+
+/**
+ * Layers made here, by digest, and which step made which: the build cache. Under `root`:
+ * `layers/HEX/` files of a layer, `entries/HEX.json` its size, `steps/HEX` the digest that the
+ * step with this key made, `work/` what is under way and is removed at a start.
+ */
+export class LayerStore {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Makes the folders; removes what an ended process left half made. */
+  async init(): Promise<void> {
+    await rm(join(this.#root, 'work'), { recursive: true, force: true });
+    for (const name of ['work', 'layers', 'entries', 'steps']) {
+      await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 });
+    }
+  }
+
+  /** A fresh folder on the same file system; the caller removes it, or gives it to `add`. */
+  workFolder(prefix: string): Promise<string> {
+    return mkdtemp(join(this.#root, 'work', `${prefix}-`));
+  }
+
+  /** Takes over `folder`, an upper folder, as a layer. */
+  async add(folder: string, options: LayerEntriesOptions = {}): Promise<StoredLayer> {
+    const { digest, sizeBytes } = await measure(folder, options);
+    const target = this.#layerPath(digest);
+    const entry: Entry = { digest, sizeBytes, ...options };
+    await this.#write(join('entries', `${hex(digest)}.json`), JSON.stringify(entry));
+    if (existsSync(target)) await rm(folder, { recursive: true });
+    else await rename(folder, target);
+    return this.#stored(entry);
+  }
+
+  /** The layer that the step with this key made, if it is still here. */
+  async find(stepKey: string): Promise<StoredLayer | undefined> {
+    const digest = await this.#read(join('steps', hex(sha256(stepKey))));
+    if (digest === undefined || !isDigest(digest) || !existsSync(this.#layerPath(digest))) {
+      return undefined;
+    }
+    const text = await this.#read(join('entries', `${hex(digest)}.json`));
+    if (text === undefined) return undefined;
+    const now = new Date();
+    await utimes(join(this.#root, 'entries', `${hex(digest)}.json`), now, now);
+    return this.#stored(JSON.parse(text) as Entry);
+  }
+
+  async remember(stepKey: string, digest: Digest): Promise<void> {
+    await this.#write(join('steps', hex(sha256(stepKey))), digest);
+  }
+
+  /** The layer's archive again: the same bytes as when it was added. */
+  async open(digest: Digest): Promise<Readable> {
+    const text = await this.#read(join('entries', `${hex(digest)}.json`));
+    if (text === undefined) throw new HearthError('BlobNotFound', `layer ${digest} is not here`);
+    const { mtimeMsMax } = JSON.parse(text) as Entry;
+    return packTar(
+      layerEntries(this.#layerPath(digest), mtimeMsMax === undefined ? {} : { mtimeMsMax }),
+    );
+  }
+
+  /** Removes the layers used longest ago, until at most `layersMax` stay. When no build runs. */
+  async prune(layersMax: number): Promise<void> {
+    const names = await readdir(join(this.#root, 'entries'));
+    if (names.length <= layersMax) return;
+    const used = await Promise.all(
+      names.map(async (name) => {
+        const { mtimeMs } = await stat(join(this.#root, 'entries', name));
+        return { name, mtimeMs };
+      }),
+    );
+    used.sort((a, b) => a.mtimeMs - b.mtimeMs);
+    for (const { name } of used.slice(0, names.length - layersMax)) {
+      await rm(join(this.#root, 'entries', name), { force: true });
+      await rm(join(this.#root, 'layers', name.replace('.json', '')), {
+        recursive: true,
+        force: true,
+      });
+    }
+  }
+
+  #stored({ digest, sizeBytes }: Entry): StoredLayer {
+    const folder = this.#layerPath(digest);
+    return { mediaType: MEDIA_TYPES.layerTar, digest, diffId: digest, sizeBytes, folder };
+  }
+
+  #layerPath(digest: Digest): string {
+    return join(this.#root, 'layers', hex(digest));
+  }
+
+  async #read(name: string): Promise<string | undefined> {
+    try {
+      return await readFile(join(this.#root, name), 'utf8');
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Whole or not at all: a builder may die at any time. */
+  async #write(name: string, text: string): Promise<void> {
+    const temporary = join(this.#root, 'work', randomUUID());
+    await writeFile(temporary, text);
+    await rename(temporary, join(this.#root, name));
+  }
+}
+
+async function measure(
+  folder: string,
+  options: LayerEntriesOptions,
+): Promise<{ digest: Digest; sizeBytes: number }> {
+  const measured = new DigestStream();
+  measured.on('data', () => {
+    if (measured.sizeBytes <= LIMITS.layerBytesMax) return;
+    measured.destroy(
+      new HearthError('BuildStepFailed', `layer is larger than ${LIMITS.layerBytesMax} bytes`),
+    );
+  });
+  await pipeline(packTar(layerEntries(folder, options)), measured);
+  return { digest: measured.digest, sizeBytes: measured.sizeBytes };
+}
+
+function hex(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}
