@@ -1,10 +1,9 @@
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { readIdentity } from './context.ts';
+import { type Identity, readIdentity } from './context.ts';
 import { findHandler } from './find-handler.ts';
 import { errorText, HandlerInvalid } from './guest-error.ts';
-import { lambdaListener } from './lambda-handler.ts';
 import { captureListen } from './listen-capture.ts';
 import { nodeListener } from './node-handler.ts';
 import { createServer, drainOnSigterm, listen, tuneServer } from './serve.ts';
@@ -37,21 +36,25 @@ async function main(): Promise<void> {
   sayReady(importMs);
 }
 
+type Callable = Exclude<Shape, { kind: 'empty' | 'invalid' }>;
+
 async function serveShape(shape: Shape, at: { fd: number } | { port: number }): Promise<void> {
   if (shape.kind === 'empty' || shape.kind === 'invalid') {
     throw new HandlerInvalid(shape.kind === 'invalid' ? shape.message : 'exports nothing');
   }
-  const identity = readIdentity(process.env);
   if (shape.kind === 'node') await shape.prepare?.();
-  const listener =
-    shape.kind === 'node'
-      ? nodeListener(shape.handler, identity)
-      : shape.kind === 'lambda'
-        ? lambdaListener(shape.handler, identity)
-        : webListener(shape.handler, identity);
+  const listener = await listenerFor(shape, readIdentity(process.env));
   const server = createServer(listener);
   drainOnSigterm(server);
   await listen(server, at);
+}
+
+/** The Lambda form is loaded only for who uses it: its files are a tenth of the time to start. */
+async function listenerFor(shape: Callable, identity: Identity): Promise<RequestListener> {
+  if (shape.kind === 'node') return nodeListener(shape.handler, identity);
+  if (shape.kind === 'web') return webListener(shape.handler, identity);
+  const { lambdaListener } = await import('./lambda-handler.ts');
+  return lambdaListener(shape.handler, identity);
 }
 
 /** Nothing is left that could make the program serve: the event loop is empty. */
