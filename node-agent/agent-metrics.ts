@@ -58,7 +58,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     }),
     drains: metrics.counter({
       name: 'hearth_agent_drains_total',
-      help: 'Instances ended on request; outcome is "stopped" or "killed-after-grace"',
+      help: 'Instances ended on request: stopped, killed-after-grace, killed-without-handler',
       labelNames: ['outcome'],
     }),
     logDroppedBytes: metrics.counter({

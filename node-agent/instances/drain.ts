@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LIMITS } from '../../lib/limits.ts';
 import type { GatewayRecord } from '../../lib/records.ts';
 import type { Instance } from './instance.ts';
+import { ignoresSigterm } from './signal-mask.ts';
 
 /** Names of the gateways whose heartbeat is fresh: those that may hold leases. */
 export function liveGateways(records: readonly GatewayRecord[], nowMs: number): string[] {
@@ -52,19 +54,27 @@ async function nextRelease(instance: Instance, ms: number): Promise<'released' |
   }
 }
 
+/** How a process was ended. */
+export type Termination = 'stopped' | 'killed-after-grace' | 'killed-without-handler';
+
 /**
- * SIGTERM, then SIGKILL to what is still there after `graceMs`. Resolves when the process has
- * ended; `true` when it had to be killed.
+ * SIGTERM, then SIGKILL to what is still there after `graceMs`, or at once to a program that
+ * SIGTERM cannot reach. Resolves when the process has ended.
  */
-export async function terminate(instance: Instance, graceMs: number): Promise<boolean> {
+export async function terminate(instance: Instance, graceMs: number): Promise<Termination> {
   const { container } = instance;
+  const status = await readFile(`/proc/${container.pid}/status`, 'utf8').catch(() => '');
+  if (ignoresSigterm(status)) {
+    await container.kill();
+    return 'killed-without-handler';
+  }
   const over = new AbortController();
   const grace = delay(graceMs, 'grace-over' as const, { signal: over.signal });
   grace.catch(() => {});
   container.signal('SIGTERM');
   const first = await Promise.race([container.exited, grace]);
   over.abort();
-  if (first !== 'grace-over') return false;
+  if (first !== 'grace-over') return 'stopped';
   await container.kill();
-  return true;
+  return 'killed-after-grace';
 }

@@ -255,10 +255,11 @@ export class Instances {
     // Gateways learn of the drain by the record, so those who live are read after it is written.
     await Promise.race([written, instance.gone, delay(timeoutMs, undefined, { ref: false })]);
     await awaitReleased(instance, { timeoutMs: endMs - performance.now(), liveGateways });
-    const killed = await terminate(instance, graceMs);
-    if (killed)
+    const outcome = await terminate(instance, graceMs);
+    if (outcome === 'killed-after-grace') {
       instance.log.system(`KilledAfterGrace: still there ${graceMs / 1000} s after SIGTERM`);
-    metrics.drains.inc({ outcome: killed ? 'killed-after-grace' : 'stopped' });
+    }
+    metrics.drains.inc({ outcome });
     await instance.gone;
   }
 

@@ -1,0 +1,14 @@
+import { loadConfig } from '../lib/config.ts';
+import { runDaemon } from '../lib/daemon.ts';
+import { createLog } from '../lib/telemetry/log.ts';
+import { startNodeAgent } from './daemon.ts';
+
+const PORT_DEFAULT = 8081;
+
+const config = loadConfig({
+  argv: process.argv.slice(2),
+  env: process.env,
+  defaults: { port: PORT_DEFAULT },
+});
+const log = createLog({ component: 'node-agent', level: config.logLevel });
+await runDaemon('node-agent', log, () => startNodeAgent(config, log));
