@@ -68,13 +68,8 @@ async function put(context: RegistryContext, call: Call, route: ManifestRoute): 
   const facts = readManifest(bytes, call.request.headers['content-type'] ?? '');
   await requireBlobs(context, repository, facts);
   await store(context, repository, bytes, digest);
-  const entry: ManifestEntry = {
-    mediaType: facts.mediaType,
-    digest,
-    size: bytes.length,
-    ...(facts.artifactType === undefined ? {} : { artifactType: facts.artifactType }),
-    ...(facts.subject === undefined ? {} : { subject: facts.subject }),
-  };
+  const { blobs: _blobs, ...described } = facts;
+  const entry: ManifestEntry = { ...described, digest, size: bytes.length };
   const tag = 'tag' in reference ? reference.tag : undefined;
   await context.repositories.change(repository, (entries) => withManifest(entries, entry, tag));
   if (facts.subject !== undefined) call.reply.header('oci-subject', facts.subject);
@@ -171,10 +166,17 @@ export async function handleReferrers(
   const wanted = [...about.values()].filter(
     (entry) => artifactType === undefined || entry.artifactType === artifactType,
   );
-  const manifests = wanted.map(({ subject: _subject, annotations: _tag, ...rest }) => rest);
+  const manifests = wanted.map(referrerOf);
   if (artifactType !== undefined) call.reply.header('oci-filters-applied', 'artifactType');
   const index: ImageIndex = { schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests };
-  return call.reply.type(MEDIA_TYPES.index).send(JSON.stringify(index));
+  // Bytes, as the framework would add a charset to the type of a text.
+  return call.reply.type(MEDIA_TYPES.index).send(Buffer.from(JSON.stringify(index)));
+}
+
+/** Its own annotations take the place of the tag. */
+function referrerOf(entry: ManifestEntry): ManifestEntry {
+  const { subject: _subject, subjectAnnotations, annotations: _tag, ...rest } = entry;
+  return subjectAnnotations === undefined ? rest : { ...rest, annotations: subjectAnnotations };
 }
 
 function unknownName(repository: string): RegistryProblem {

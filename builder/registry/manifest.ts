@@ -10,6 +10,8 @@ export interface ManifestFacts {
   blobs: Digest[];
   /** The manifest that this one is about. */
   subject?: Digest;
+  /** Its own annotations, where it has a subject. */
+  subjectAnnotations?: Record<string, string>;
   artifactType?: string;
 }
 
@@ -40,11 +42,18 @@ export function readManifest(bytes: Uint8Array, contentType: string): ManifestFa
 function artifactOf(
   manifest: object,
   config?: Descriptor,
-): Pick<ManifestFacts, 'subject' | 'artifactType'> {
-  const { subject, artifactType } = manifest as { subject?: Descriptor; artifactType?: unknown };
+): Pick<ManifestFacts, 'subject' | 'subjectAnnotations' | 'artifactType'> {
+  const { subject, artifactType, annotations } = manifest as {
+    subject?: Descriptor;
+    artifactType?: unknown;
+    annotations?: Record<string, string>;
+  };
   const type = artifactType ?? config?.mediaType;
+  const named = typeof type === 'string' && type !== '' ? { artifactType: type } : {};
+  if (subject === undefined) return named;
   return {
-    ...(subject?.digest === undefined ? {} : { subject: subject.digest }),
-    ...(typeof type === 'string' ? { artifactType: type } : {}),
+    ...named,
+    subject: subject.digest,
+    ...(annotations === undefined ? {} : { subjectAnnotations: annotations }),
   };
 }

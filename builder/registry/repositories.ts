@@ -21,8 +21,9 @@ const CACHED_MAX = 256;
 /** A manifest of a repository, as its index.json keeps it; one entry a tag, or one without. */
 export interface ManifestEntry extends Descriptor {
   artifactType?: string;
-  /** The manifest that this one is about: for referrers. */
+  /** The manifest that this one is about, and its own annotations: for referrers. */
   subject?: Digest;
+  subjectAnnotations?: Record<string, string>;
 }
 
 /**
