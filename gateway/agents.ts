@@ -25,11 +25,15 @@ export class Agents {
   readonly #options: AgentsOptions;
   readonly #clients = new Map<string, { address: string; client: HttpClient }>();
   readonly #seenAtMs = new Map<string, number>();
+  /** When any heartbeat came, this gateway's own too. */
+  #heardMs = 0;
 
   constructor(options: AgentsOptions) {
     this.#options = options;
     options.mirror.onChange((change) => {
+      if (change.kind === 'gateway') this.#heardMs = performance.now();
       if (change.kind !== 'node') return;
+      this.#heardMs = performance.now();
       if (change.record !== undefined) this.#seenAtMs.set(change.id, performance.now());
       else {
         this.#seenAtMs.delete(change.id);
@@ -38,10 +42,13 @@ export class Agents {
     });
   }
 
-  /** Whether a heartbeat came lately, by this machine's clock. */
+  /**
+   * Whether a node's heartbeats come, as long as any come: while the store is away none does, and
+   * the nodes are as they were.
+   */
   isAlive(node: string): boolean {
     const seenAtMs = this.#seenAtMs.get(node);
-    return seenAtMs !== undefined && performance.now() - seenAtMs < LIMITS.nodeLostMs;
+    return seenAtMs !== undefined && this.#heardMs - seenAtMs < LIMITS.nodeLostMs;
   }
 
   start(node: string, request: StartInstanceRequest): Promise<StartInstanceAnswer> {

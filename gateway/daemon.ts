@@ -18,8 +18,6 @@ import { Publisher } from './publisher.ts';
 const FINISH_MS_MAX = 30_000;
 /** How long the first snapshot of the store may take. */
 const SNAPSHOT_MS_MAX = 30_000;
-/** A caller must have sent its header within this time. */
-const HEADERS_MS_MAX = 10_000;
 
 export interface StartOptions {
   /** Tests take none, as many gateways share one process. */
@@ -35,6 +33,8 @@ export async function startGateway(
   log: Log,
   options: StartOptions = {},
 ): Promise<Daemon> {
+  if (config.registryUrl === '')
+    throw new HearthError('ConfigInvalid', '--registry-url must be given');
   const clusterToken = readSecret(config.dataRoot, 'cluster-token');
   const redis = { url: config.redisUrl, prefix: config.storePrefix, log };
   const store = createRedisStore(redis);
@@ -83,7 +83,6 @@ export async function startGateway(
 }
 
 async function listen({ app }: Gateway, config: Config): Promise<string> {
-  app.server.headersTimeout = HEADERS_MS_MAX;
   await app.listen({ host: config.host, port: config.port });
   const { address, port, family } = app.server.address() as AddressInfo;
   const isAny = address === '0.0.0.0' || address === '::';

@@ -142,6 +142,13 @@ test('an answer before the end of the upload reaches the caller', { skip }, asyn
   request.destroy();
 });
 
+test('a body that nobody reads is dropped, and the connection serves on', { skip }, async () => {
+  const head = 'POST /function/hello/early HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n';
+  const next = 'GET /function/hello/next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
+  const answer = await sendRaw(platform.url, `${head}${'x'.repeat(300_000)}${next}`);
+  assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 401', 'HTTP/1.1 200']);
+});
+
 test('Expect: 100-continue is answered before the body is sent', { skip }, async () => {
   const request = httpRequest(`${platform.url}/function/hello/count`, {
     method: 'POST',

@@ -54,6 +54,10 @@ export const LIMITS = {
   expansionRatioMax: 200,
   layersAtOnceMax: 3,
   dockerfileBytesMax: MIB,
+  buildMsMax: 900_000,
+  /** A build ends when the builder's disk has less than this. */
+  buildFreeBytesMin: 512 * MIB,
+  buildLayersKeptMax: 500,
   dockerfileInstructionsMax: 1000,
   dockerfileStagesMax: 100,
   dockerfileExpandedBytesMax: 4 * MIB,
@@ -67,6 +71,10 @@ export const LIMITS = {
   headerBytesMax: 32 * KIB,
   waitingPerRevisionMax: 1000,
   queueTimeoutMs: 30_000,
+  /** A caller must have sent its header within this time. */
+  headersTimeoutMs: 10_000,
+  /** A caller that takes no byte of its answer for so long has gone. */
+  stalledReaderMs: 60_000,
 
   // Logs
   logLineBytesMax: 16 * KIB,

@@ -17,7 +17,7 @@ import { requestHeaders, startTime } from './headers.ts';
 import { coldReceipt } from './receipt.ts';
 import { sendRefusal } from './refusal.ts';
 import { Relay, type RelayEnd } from './relay.ts';
-import { RequestBody, requireBodyFits } from './request-body.ts';
+import { discardRest, RequestBody, requireBodyFits } from './request-body.ts';
 import { parseTarget } from './target.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -196,20 +196,19 @@ function timeoutOf(call: Call): HearthError {
 }
 
 function refuse(parts: InvokeParts, call: Call, error: HearthError): void {
-  const { request, response, startedAtMs } = call;
+  const { response, startedAtMs } = call;
   if (error.code === 'Internal')
     parts.log.error({ err: error, callId: call.id }, 'invocation failed');
   if (error.code === 'Interrupted' || response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  // What is left of the body will not be read: the connection cannot be used again.
-  const isLast = parts.isStopping() || (call.hasBody && !request.complete);
-  sendRefusal(response, error, { callId: call.id, startedAtMs, isLast });
+  sendRefusal(response, error, { callId: call.id, startedAtMs, isLast: parts.isStopping() });
 }
 
 function finish(parts: InvokeParts, call: Call): void {
-  const { response, functionName } = call;
+  const { request, response, functionName } = call;
+  discardRest(request);
   const status = response.headersSent ? response.statusCode : 499;
   const durationMs = performance.now() - call.startedMs;
   parts.metrics.finished({ functionName, status, durationMs });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import { responseHeaders } from './headers.ts';
 
 /** How a relay ended. `failed`: the caller has been sent nothing. */
@@ -30,6 +31,8 @@ export class Relay implements Dispatcher.DispatchHandler {
   #sent = false;
   #informational = 0;
   #isDone = false;
+  /** Runs while the caller does not read. */
+  #stalled: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -70,7 +73,9 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#options.response.write(chunk)) controller.pause();
+    if (this.#options.response.write(chunk)) return;
+    controller.pause();
+    this.#stalled = setTimeout(() => this.abort(readerStalled()), LIMITS.stalledReaderMs);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -92,12 +97,14 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   readonly #onDrain = (): void => {
+    clearTimeout(this.#stalled);
     if (this.#controller?.paused === true) this.#controller.resume();
   };
 
   #finish(end: RelayEnd): void {
     if (this.#isDone) return;
     this.#isDone = true;
+    clearTimeout(this.#stalled);
     this.#options.response.off('drain', this.#onDrain);
     this.#end.resolve(end);
   }
@@ -105,6 +112,10 @@ export class Relay implements Dispatcher.DispatchHandler {
 
 function floodOf(count: number): HearthError {
   return new HearthError('ResponseInvalid', `the instance sent ${count} informational answers`);
+}
+
+function readerStalled(): HearthError {
+  return new HearthError('Interrupted', 'the caller has stopped reading the answer');
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

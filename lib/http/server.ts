@@ -32,7 +32,11 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     genReqId: () => newCallId(),
     forceCloseConnections: 'idle',
     keepAliveTimeout: 72_000,
-    http: { maxHeaderSize: LIMITS.headerBytesMax },
+    http: {
+      maxHeaderSize: LIMITS.headerBytesMax,
+      headersTimeout: LIMITS.headersTimeoutMs,
+      connectionsCheckingInterval: 2_000,
+    },
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },
     rewriteUrl: ({ url = '' }) => options.rewriteUrl?.(url) ?? url,
   });
