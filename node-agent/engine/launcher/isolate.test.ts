@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Syscalls } from '../syscall-types.ts';
+import { fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
+import { isolate } from './isolate.ts';
+import type { StartPlan } from './messages.ts';
+
+const PLAN: StartPlan = {
+  id: 'c1',
+  hostname: 'box',
+  stagingDir: '/state/staging',
+  layers: ['/layers/a', '/layers/b'],
+  upper: { kind: 'memory', bytes: 1024 },
+  skeleton: [{ path: 'dev', kind: 'folder', mode: 0o755 }],
+  files: [{ target: '/etc/hosts', text: 'x' }],
+  binds: [],
+  uidBase: 1_000_000,
+  user: { uid: 5, gid: 6, groups: [7] },
+  capabilities: [],
+  cgroups: ['/sys/fs/cgroup/hearth/e/c1'],
+  netns: '/run/netns/n1',
+  argv: ['/run'],
+  env: [],
+  cwd: '/',
+  openFiles: 64,
+  stdout: '/o',
+  stderr: '/e',
+};
+
+function record(plan: StartPlan): RecordedCall[] {
+  const { sys, calls } = fakeSyscalls();
+  isolate(sys, plan, { userns: 9, filter: Buffer.alloc(8), step: () => {} });
+  return calls;
+}
+
+/** Position of the first call that matches; fails if there is none. */
+function at(
+  calls: RecordedCall[],
+  call: keyof Syscalls,
+  matches?: (args: readonly unknown[]) => boolean,
+): number {
+  const index = calls.findIndex((c) => c.call === call && (matches?.(c.args) ?? true));
+  assert.notEqual(index, -1, call);
+  return index;
+}
+
+test('isolation keeps its order', () => {
+  const calls = record(PLAN);
+  const order = [
+    at(calls, 'prctl', ([option]) => option === 4),
+    at(calls, 'setsid'),
+    at(calls, 'openat', ([, path]) => String(path).endsWith('cgroup.procs')),
+    at(calls, 'setns', ([, type]) => type === 0x40000000),
+    at(calls, 'unshare', ([flags]) => flags === (0x20000 | 0x2000000 | 0x4000000 | 0x8000000)),
+    at(calls, 'mount', ([, target, , flags]) => target === '/' && flags === (16384 | (1 << 18))),
+    at(calls, 'mount', ([, , type]) => type === 'overlay'),
+    at(calls, 'fsopen', ([type]) => type === 'proc'),
+    at(calls, 'pivotRoot'),
+    at(calls, 'umount2'),
+    at(calls, 'setrlimit'),
+    at(calls, 'setns', ([fd, type]) => fd === 9 && type === 0x10000000),
+    at(calls, 'setgroups'),
+    at(calls, 'setresgid'),
+    at(calls, 'setresuid'),
+    at(calls, 'capset'),
+    at(calls, 'prctl', ([option]) => option === 38),
+    at(calls, 'seccompSetFilter'),
+  ];
+  assert.deepEqual(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
+});
+
+test('nothing is mounted after the user namespace is entered', () => {
+  const calls = record(PLAN);
+  const entered = at(calls, 'setns', ([, type]) => type === 0x10000000);
+  const later = new Set(calls.slice(entered).map(({ call }) => call));
+  for (const call of ['mount', 'moveMount', 'openTree', 'fsmount', 'pivotRoot'] as const) {
+    assert.equal(later.has(call), false, call);
+  }
+});
+
+test('every layer is a read-only clone with the container’s ids, topmost first in the overlay', () => {
+  const calls = record(PLAN);
+  const cloned = calls.filter(({ call }) => call === 'openTree').map(({ args }) => args[1]);
+  assert.deepEqual(cloned.slice(0, 2), ['/layers/a', '/layers/b']);
+  const attributes = calls.filter(({ call }) => call === 'mountSetattr').slice(0, 2);
+  for (const { args } of attributes) assert.deepEqual(args[3], { set: 0x100000 | 7, userns: 9 });
+  const overlay = calls[at(calls, 'mount', ([, , type]) => type === 'overlay')];
+  assert.match(String(overlay?.args[4]), /^lowerdir=l1:l0:skeleton,upperdir=rw\/upper,/);
+});
+
+test('mounts over the image move onto descriptors that openat2 found inside the root', () => {
+  const calls = record(PLAN);
+  const targets = calls.filter(({ call }) => call === 'openat2').map(({ args }) => args);
+  assert.deepEqual(
+    targets.map(([, path]) => path),
+    ['/etc/hosts', '/dev', '/proc'],
+  );
+  for (const [, , how] of targets) assert.ok((how as { resolve: number }).resolve & 0x10);
+  const staged = /^(l\d+|rw)$/;
+  for (const { call, args } of calls) {
+    if (call === 'moveMount')
+      assert.ok(args[3] === '' || staged.test(String(args[3])), String(args[3]));
+  }
+});
+
+test('an upper folder is mapped too, and the overlay is mounted as the owner of the range', () => {
+  const calls = record({ ...PLAN, upper: { kind: 'folder', parent: '/builds', name: 'u1' } });
+  assert.ok(calls.some(({ call, args }) => call === 'openTree' && args[1] === '/builds'));
+  const overlay = at(calls, 'mount', ([, , type]) => type === 'overlay');
+  assert.deepEqual(calls[overlay - 1], { call: 'setfsuid', args: [1_000_000] });
+  assert.deepEqual(calls[overlay + 1], { call: 'setfsuid', args: [0] });
+});
+
+test('a build step keeps its capabilities as uid 0 only', () => {
+  const sets = (plan: Partial<StartPlan>) => {
+    const calls = record({ ...PLAN, capabilities: [0, 3], ...plan });
+    return calls[at(calls, 'capset')]?.args[0];
+  };
+  const root = { uid: 0, gid: 0, groups: [] };
+  assert.deepEqual(sets({ user: root }), { effective: 9n, permitted: 9n, inheritable: 0n });
+  assert.deepEqual(sets({}), { effective: 0n, permitted: 0n, inheritable: 0n });
+});
+
+test('a refused step stops isolation at once', () => {
+  const { sys, calls } = fakeSyscalls({ fail: { pivotRoot: 'EINVAL' } });
+  const steps: string[] = [];
+  const inputs = {
+    userns: 9,
+    filter: Buffer.alloc(8),
+    step: (name: string) => void steps.push(name),
+  };
+  assert.throws(() => isolate(sys, PLAN, inputs), { code: 'EINVAL' });
+  assert.equal(steps.at(-1), 'enter root');
+  assert.equal(calls.at(-1)?.call, 'pivotRoot');
+});
