@@ -229,7 +229,7 @@ const ROWS: Row[] = [
   },
   {
     title: 'TypeScript',
-    files: { 'index.ts': 'export default (r: Request): string => `ts ${r.method}`' },
+    files: { 'index.ts': 'export default (r: Request): string => "ts " + r.method' },
     body: 'ts GET',
   },
   {
