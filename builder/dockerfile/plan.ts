@@ -26,7 +26,7 @@ export function planBuild(graph: StageGraph, options: PlanOptions): BuildPlan {
     options,
     ended: new Map(),
     budget: { signs: LIMITS.dockerfileExpandedBytesMax },
-    declared: new Set([...graph.globals.keys(), ...PROXY_ARGS]),
+    declared: new Set([...graph.globals.keys(), ...PROXY_ARGS, 'SOURCE_DATE_EPOCH']),
     steps: 0,
     warnings: [...graph.warnings],
   };

@@ -52,6 +52,14 @@ export function copyItems(sources: readonly CopySource[], target: CopyTarget): C
   return items.sorted();
 }
 
+/** A new directory and those above it, as WORKDIR makes them. @throws TreePathError */
+export function directoryItems(rootfs: LayeredTree, path: string): CopyItem[] {
+  const target = { rootfs, path, isFolder: true, owner: undefined, mode: undefined };
+  const items = new Items(target);
+  items.addFolder(rootfs.resolve(path).path);
+  return items.sorted();
+}
+
 class Items {
   readonly #target: CopyTarget;
   readonly #byPath = new Map<string, CopyItem>();
@@ -86,6 +94,11 @@ class Items {
       return;
     }
     this.#add(this.#leaf(path, source.node));
+  }
+
+  /** A directory of its own, and those above. */
+  addFolder(path: string): void {
+    this.#addParents(`${path}/.`);
   }
 
   sorted(): CopyItem[] {

@@ -43,7 +43,7 @@ async function hashContent({ content = '' }: CopyItem): Promise<string> {
   return `sha256:${hash.digest('hex')}`;
 }
 
-/** Writes the items into an empty upper folder, with the time `mtimeMs` on all of them. */
+/** Writes the items into `folder`, which is made, with the time `mtimeMs` on all of them. */
 export async function writeItems(
   folder: string,
   items: readonly CopyItem[],
@@ -52,6 +52,7 @@ export async function writeItems(
   const directories = items.filter((item) => item.kind === 'directory');
   const leaves = items.filter((item) => item.kind !== 'directory');
   const time = mtimeMs / 1000;
+  await mkdir(folder, { mode: 0o755 });
   for (const item of directories) await mkdir(join(folder, item.path), { mode: 0o700 });
   await forEachAtOnce(leaves, { atOnce: FILES_AT_ONCE, signal }, (item) =>
     writeLeaf(join(folder, item.path), item, time),
