@@ -6,6 +6,7 @@ import type { Metrics } from '../../lib/telemetry/metrics.ts';
 import { handleBlob, handleUpload, handleUploads } from './blob-handlers.ts';
 import { BlobStore } from './blob-store.ts';
 import type { Call, RegistryContext } from './context.ts';
+import { collectGarbage } from './garbage.ts';
 import { handleCatalog, handleManifest, handleReferrers, handleTags } from './manifest-handlers.ts';
 import { RegistryProblem } from './problem.ts';
 import { Repositories } from './repositories.ts';
@@ -22,10 +23,14 @@ export interface RegistryOptions {
   blobBytesMax?: number;
   uploadsMax?: number;
   uploadIdleMs?: number;
+  /** A blob that no manifest names is removed when it was not used for so long; default a week. */
+  unreferencedMs?: number;
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const EXPIRE_EVERY_MS = 60_000;
+const COLLECT_EVERY_MS = 3_600_000;
+const UNREFERENCED_MS = 7 * 24 * 3_600_000;
 
 /**
  * The embedded registry: distribution spec v1.1 (pull, push, discovery, deletion) over a folder.
@@ -55,9 +60,9 @@ export async function createRegistryApp(options: RegistryOptions): Promise<Fasti
     reply.header('docker-distribution-api-version', 'registry/2.0');
     requireToken(request, options.token);
   });
-  const timer = setInterval(() => void expire(context, options.log), EXPIRE_EVERY_MS).unref();
+  const timers = keepClean(context, options);
   app.addHook('onClose', async () => {
-    clearInterval(timer);
+    for (const timer of timers) clearInterval(timer);
     await context.uploads.close();
   });
   app.route({
@@ -87,13 +92,22 @@ async function openContext(options: RegistryOptions): Promise<RegistryContext> {
   return { blobs, repositories, uploads, manifestBytesMax: LIMITS.manifestBytesMax };
 }
 
-async function expire(context: RegistryContext, log: Log): Promise<void> {
-  try {
-    const count = await context.uploads.expire(Date.now());
-    if (count > 0) log.info({ count }, 'uploads expired');
-  } catch (error) {
-    log.warn({ err: error }, 'uploads not expired');
-  }
+function keepClean(context: RegistryContext, options: RegistryOptions): NodeJS.Timeout[] {
+  const { log } = options;
+  const unreferencedMs = options.unreferencedMs ?? UNREFERENCED_MS;
+  const expire = async (): Promise<void> => {
+    const uploads = await context.uploads.expire(Date.now());
+    if (uploads > 0) log.info({ uploads }, 'uploads expired');
+  };
+  const collect = async (): Promise<void> => {
+    const removed = await collectGarbage(context, { usedBeforeMs: Date.now() - unreferencedMs });
+    if (removed.links + removed.blobs > 0) log.info({ ...removed }, 'garbage removed');
+  };
+  const every = (ms: number, work: () => Promise<void>): NodeJS.Timeout =>
+    setInterval(() => {
+      work().catch((error: unknown) => log.warn({ err: error }, 'registry not cleaned'));
+    }, ms).unref();
+  return [every(EXPIRE_EVERY_MS, expire), every(COLLECT_EVERY_MS, collect)];
 }
 
 function dispatch(

@@ -17,7 +17,8 @@ export async function handleBlob(
     return reply.code(202).send();
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') throw unsupported(request.method);
-  const linked = await context.repositories.hasBlob(repository, digest);
+  // Who asks for a blob may build on it: it is no garbage for a while.
+  const linked = await context.repositories.touchLink(repository, digest, Date.now());
   const size = linked ? await context.blobs.size(digest) : undefined;
   if (size === undefined) throw unknownBlob(digest);
   reply
@@ -52,11 +53,7 @@ export async function handleUploads(
   const { repository } = route;
   if (query.mount !== undefined) {
     const digest = digestOf(query.mount);
-    if ((await context.blobs.size(digest)) !== undefined) {
-      await context.blobs.touch(digest, Date.now());
-      await context.repositories.linkBlob(repository, digest);
-      return created(call, repository, digest);
-    }
+    if (await mount(context, repository, digest)) return created(call, repository, digest);
   }
   // Checked before any byte is taken.
   const digest = query.digest === undefined ? undefined : digestOf(query.digest);
@@ -69,6 +66,20 @@ export async function handleUploads(
     throw error;
   }
   return finish(context, call, { repository, id, digest });
+}
+
+/** Links a blob that any repository has; false: none has it. */
+async function mount(
+  context: RegistryContext,
+  repository: string,
+  digest: Digest,
+): Promise<boolean> {
+  if (!(await context.blobs.touch(digest, Date.now()))) return false;
+  await context.repositories.linkBlob(repository, digest);
+  // It may have been removed as garbage before it was touched.
+  if ((await context.blobs.size(digest)) !== undefined) return true;
+  await context.repositories.unlinkBlob(repository, digest);
+  return false;
 }
 
 /** PATCH, PUT, GET and DELETE of an upload (end-5, end-6, end-13, end-14). */

@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { createReadStream, rmSync, statSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Digest } from '../../lib/digest.ts';
@@ -46,13 +46,39 @@ export class BlobStore {
     }
   }
 
-  /** Marks a blob as used now. */
-  async touch(digest: Digest, nowMs: number): Promise<void> {
-    await utimes(this.#path(digest), nowMs / 1000, nowMs / 1000);
+  /** Marks a blob as used now; false: it is not there. */
+  async touch(digest: Digest, nowMs: number): Promise<boolean> {
+    try {
+      await utimes(this.#path(digest), nowMs / 1000, nowMs / 1000);
+      return true;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return false;
+      throw error;
+    }
   }
 
-  async remove(digest: Digest): Promise<void> {
-    await rm(this.#path(digest), { force: true });
+  /** All bytes of a small blob; undefined: not there. */
+  async readWhole(digest: Digest): Promise<Buffer | undefined> {
+    try {
+      return await readFile(this.#path(digest));
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Removes the blobs that are not `live` and were last used before; how many. */
+  async removeOthers(live: ReadonlySet<Digest>, usedBeforeMs: number): Promise<number> {
+    let removed = 0;
+    for (const name of await readdir(this.#dir)) {
+      if (live.has(`sha256:${name}`)) continue;
+      const path = join(this.#dir, name);
+      // In one go, so that no other request of this process comes between.
+      if (statSync(path).mtimeMs >= usedBeforeMs) continue;
+      rmSync(path);
+      removed++;
+    }
+    return removed;
   }
 
   #path(digest: Digest): string {

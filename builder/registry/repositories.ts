@@ -7,6 +7,7 @@ import {
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import { type Descriptor, type ImageIndex, MEDIA_TYPES } from '../../lib/oci/typ
 /** Image layout v1.1: the annotation that holds a manifest's tag. */
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const CACHED_MAX = 256;
+const TOUCH_EVERY_MS = 3_600_000;
 
 /** A manifest of a repository, as its index.json keeps it; one entry a tag, or one without. */
 export interface ManifestEntry extends Descriptor {
@@ -59,6 +61,32 @@ export class Repositories {
   async linkBlob(repository: string, digest: Digest): Promise<void> {
     await this.#create(repository);
     await writeFile(this.#linkPath(repository, digest), '');
+  }
+
+  /** Marks a link as used now, if it is there; false: it is not. */
+  async touchLink(repository: string, digest: Digest, nowMs: number): Promise<boolean> {
+    const path = this.#linkPath(repository, digest);
+    try {
+      // Seldom is often enough: garbage is days old.
+      const { mtimeMs } = await stat(path);
+      if (nowMs - mtimeMs > TOUCH_EVERY_MS) await utimes(path, nowMs / 1000, nowMs / 1000);
+      return true;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** All links of a repository, with their last use. */
+  async links(repository: string): Promise<{ digest: Digest; usedMs: number }[]> {
+    const dir = join(this.#path(repository), 'links');
+    const names = await readdir(dir);
+    return Promise.all(
+      names.map(async (name) => {
+        const { mtimeMs } = await stat(join(dir, name));
+        return { digest: `sha256:${name}` as const, usedMs: mtimeMs };
+      }),
+    );
   }
 
   /** False: there was no such link. */
