@@ -25,7 +25,7 @@ export interface RegistryHttpOptions {
   /** Whose registry it is, for the code of its errors; default `platform`. */
   owner?: 'platform' | 'user';
   connectTimeoutMs?: number;
-  /** Longest silence while an answer is awaited or read. */
+  /** Longest silence while an answer is awaited or read; default two minutes. */
   idleTimeoutMs?: number;
 }
 
@@ -48,6 +48,8 @@ export interface RegistryRequest {
 export type RegistryResponse = Dispatcher.ResponseData;
 
 const ATTEMPTS_MAX = 4;
+/** A registry may write a large blob to its disk before it answers. */
+const IDLE_MS = 120_000;
 const REDIRECTS_MAX = 5;
 const RETRY_AFTER_MS_MAX = 30_000;
 const ERROR_TEXT_BYTES_MAX = 16 * 1024;
@@ -67,7 +69,7 @@ export class RegistryHttp {
     this.#options = options;
     this.#base = new URL(options.baseUrl);
     this.identity = { host: this.#base.host, isPlatform: options.owner !== 'user' };
-    const idleMs = options.idleTimeoutMs ?? 60_000;
+    const idleMs = options.idleTimeoutMs ?? IDLE_MS;
     this.#agent = new Agent({
       keepAliveTimeout: 4_000,
       headersTimeout: idleMs,

@@ -86,11 +86,19 @@ async function applyAll(
     try {
       if (!(await apply(tree, entry, whiteouts))) skipped++;
     } catch (error) {
-      if (!(error instanceof EntryRefused)) throw error;
-      throw new EntryRefused(`entry ${JSON.stringify(entry.name.slice(0, 200))}: ${error.message}`);
+      const why = refusal(error);
+      if (why === undefined) throw error;
+      throw new EntryRefused(`entry ${JSON.stringify(entry.name.slice(0, 200))}: ${why}`);
     }
   }
   return { entries, skipped };
+}
+
+/** Why an entry is refused, by us or by the kernel, which has limits of its own; undefined: other errors. */
+function refusal(error: unknown): string | undefined {
+  if (error instanceof EntryRefused) return error.message;
+  const isLimit = ['EMLINK', 'ENAMETOOLONG', 'E2BIG', 'ERANGE'].includes(errnoCode(error) ?? '');
+  return isLimit ? `the kernel refuses it (${errnoCode(error)})` : undefined;
 }
 
 /** False: left out. */
