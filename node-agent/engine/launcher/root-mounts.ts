@@ -43,7 +43,7 @@ const MASKED_FILES = [
   'timer_stats',
 ];
 const MASKED_FOLDERS = ['acpi', 'asound', 'scsi'];
-const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+const READ_ONLY = ['bus', 'fs', 'irq', 'pressure', 'sys', 'sysrq-trigger'];
 
 /** Device nodes by name: major, minor (Documentation/admin-guide/devices.txt). */
 const DEVICES = {

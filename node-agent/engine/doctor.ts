@@ -1,0 +1,157 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseCgroupLayout } from './cgroup-layout.ts';
+
+/** One finding about this machine. */
+export interface Check {
+  name: string;
+  ok: 'pass' | 'warn' | 'fail';
+  /** What was found, as a value. */
+  found: string;
+  /** What it means for the user, and what to do if it is not well. */
+  meaning: string;
+}
+
+const FREE_BYTES_MIN = 2 * 1024 ** 3;
+const PROGRAM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin'];
+
+/**
+ * Looks at everything the engine needs of the machine; changes nothing. `stateDir` is where layers
+ * and containers would lie. Only the mount probe loads the syscalls, so importing this is cheap.
+ */
+export async function checkKernel(stateDir: string = tmpdir()): Promise<Check[]> {
+  return [
+    checkRoot(),
+    checkRelease(release()),
+    checkNode(process.version),
+    checkCgroups(),
+    checkOverlay(),
+    await checkMappedMounts(stateDir),
+    checkSeccomp(),
+    checkUserNamespaces(readText('/proc/sys/user/max_user_namespaces')),
+    checkProgram('ip', 'iproute2'),
+    checkProgram('nft', 'nftables'),
+    checkForwarding(readText('/proc/sys/net/ipv4/ip_forward')),
+    checkCorePattern(readText('/proc/sys/kernel/core_pattern')),
+    checkDisk(stateDir),
+  ];
+}
+
+function check(name: string, ok: Check['ok'], found: string, meaning: string): Check {
+  return { name, ok, found, meaning };
+}
+
+function checkRoot(): Check {
+  const uid = process.getuid?.() ?? -1;
+  const meaning = 'the node agent makes namespaces and mounts; start it as root';
+  return check('root', uid === 0 ? 'pass' : 'fail', `uid ${uid}`, meaning);
+}
+
+/** mount_setattr(2) with mapped ids came with 5.12, overlay over such mounts with 5.19. */
+export function checkRelease(text: string): Check {
+  const [major = 0, minor = 0] = text.split('.').map(Number.parseFloat);
+  const ok = major > 5 || (major === 5 && minor >= 19);
+  const meaning = 'layers are shared by mounts with mapped ids; Linux 5.19 or later is needed';
+  return check('kernel', ok ? 'pass' : 'fail', text, meaning);
+}
+
+/** Forking a live Node was tried with these only; later ones hung. */
+export function checkNode(version: string): Check {
+  const ok = /^v2[24]\./.test(version);
+  const meaning = 'the launcher forks a running Node, which holds for Node 22 and 24';
+  return check('node', ok ? 'pass' : 'fail', version, meaning);
+}
+
+function checkCgroups(): Check {
+  const mounts = readText('/proc/mounts');
+  const v2 = / (\S+) cgroup2 /.exec(mounts)?.[1];
+  const controllers = v2 === undefined ? '' : readText(`${v2}/cgroup.controllers`);
+  const layout = parseCgroupLayout(mounts, controllers);
+  if (layout === undefined) {
+    return check('cgroups', 'fail', 'no memory controller', 'mount cgroup2 on /sys/fs/cgroup');
+  }
+  const has = layout.version === 'v2' ? controllers.trim().split(/\s+/) : Object.keys(layout.v1);
+  const missing = ['memory', 'cpu', 'pids'].filter((name) => !has.includes(name));
+  const found = `${layout.version}: ${has.join(' ')}${layout.v2 === undefined ? '' : `; v2 tree ${layout.v2}`}`;
+  if (missing.length === 0) return check('cgroups', 'pass', found, 'limits can be set');
+  return check('cgroups', 'fail', found, `controllers missing: ${missing.join(', ')}`);
+}
+
+function checkOverlay(): Check {
+  const there = /\toverlay$/m.test(readText('/proc/filesystems'));
+  const meaning = 'root file systems are overlays; load the module: modprobe overlay';
+  return check('overlay', there ? 'pass' : 'fail', there ? 'present' : 'absent', meaning);
+}
+
+/** Tries it on the file system that will hold the layers: not every one can. */
+async function checkMappedMounts(stateDir: string): Promise<Check> {
+  const name = 'mapped mounts';
+  const meaning = 'the file system of the data root must support mounts with mapped ids';
+  if (process.getuid?.() !== 0) return check(name, 'warn', 'not tried', 'needs root to try');
+  const folder = mkdtempSync(join(existsSync(stateDir) ? stateDir : tmpdir(), 'hearth-doctor-'));
+  try {
+    const { probeMappedMount } = await import('./mapped-mount-probe.ts');
+    await probeMappedMount(folder);
+    return check(name, 'pass', 'work', 'layers are shared between containers');
+  } catch (error) {
+    return check(name, 'fail', error instanceof Error ? error.message : String(error), meaning);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function checkSeccomp(): Check {
+  const actions = readText('/proc/sys/kernel/seccomp/actions_avail').trim();
+  const ok = ['errno', 'allow', 'kill_process'].every((action) =>
+    actions.split(' ').includes(action),
+  );
+  const meaning = 'syscall filters protect the host; the kernel needs CONFIG_SECCOMP_FILTER';
+  return check('seccomp', ok ? 'pass' : 'fail', actions || 'absent', meaning);
+}
+
+/** `text` is /proc/sys/user/max_user_namespaces. */
+export function checkUserNamespaces(text: string): Check {
+  const most = Number(text.trim() || 0);
+  const meaning = 'each container has a user namespace; raise sysctl user.max_user_namespaces';
+  return check('user namespaces', most > 0 ? 'pass' : 'fail', `at most ${most}`, meaning);
+}
+
+function checkProgram(program: string, packageName: string): Check {
+  const path = PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`).find((at) => existsSync(at));
+  const meaning = `container networks are made with it; install ${packageName}`;
+  return check(program, path === undefined ? 'fail' : 'pass', path ?? 'absent', meaning);
+}
+
+/** `text` is /proc/sys/net/ipv4/ip_forward. */
+export function checkForwarding(text: string): Check {
+  const on = text.trim() === '1';
+  const meaning = 'containers reach the internet through this host; the engine switches it on';
+  return check('ip_forward', on ? 'pass' : 'warn', on ? 'on' : 'off', meaning);
+}
+
+/** `text` is /proc/sys/kernel/core_pattern: core(5). */
+export function checkCorePattern(text: string): Check {
+  const piped = text.startsWith('|');
+  const meaning = piped
+    ? 'a host program runs for crashes; containers have core size 0, which keeps most away'
+    : 'core dumps run no host program';
+  return check('core_pattern', piped ? 'warn' : 'pass', text.trim(), meaning);
+}
+
+function checkDisk(stateDir: string): Check {
+  const at = existsSync(stateDir) ? stateDir : tmpdir();
+  const { bavail, bsize } = statfsSync(at);
+  const free = bavail * bsize;
+  const meaning = 'images and layers need room; 2 GiB is the least to begin with';
+  const found = `${(free / 1024 ** 3).toFixed(1)} GiB free at ${at}`;
+  return check('disk', free >= FREE_BYTES_MIN ? 'pass' : 'warn', found, meaning);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
