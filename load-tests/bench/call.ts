@@ -1,0 +1,42 @@
+import { type Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface TimedCall {
+  ms: number;
+  status: number;
+  /** The answer waited for a start. */
+  isCold: boolean;
+}
+
+/** One GET, from the first byte sent until the last byte of the answer. */
+export function timedCall(url: string, agent: Agent): Promise<TimedCall> {
+  return new Promise((resolve, reject) => {
+    const beganMs = performance.now();
+    request(url, { agent }, (answer) => {
+      answer.resume();
+      answer.once('error', reject);
+      answer.once('end', () => {
+        const isCold = answer.headers['server-timing'] !== undefined;
+        resolve({ ms: performance.now() - beganMs, status: answer.statusCode ?? 0, isCold });
+      });
+    })
+      .once('error', reject)
+      .end();
+  });
+}
+
+/** Calls over and over until a connection is accepted; milliseconds from `beganMs`. */
+export async function untilAnswered(socketPath: string, beganMs: number): Promise<number> {
+  for (;;) {
+    const isAnswered = await new Promise<boolean>((resolve) => {
+      request({ socketPath, path: '/', agent: false }, (answer) => {
+        answer.resume();
+        answer.once('end', () => resolve(true));
+      })
+        .once('error', () => resolve(false))
+        .end();
+    });
+    if (isAnswered) return performance.now() - beganMs;
+    await delay(1);
+  }
+}
