@@ -2,13 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { sha256 } from '../digest.ts';
-import {
-  formatReference,
-  isRepository,
-  isTag,
-  parseReference,
-  registryBaseUrl,
-} from './reference.ts';
+import { formatReference, isRepository, isTag, parseReference } from './reference.ts';
 
 const digest = sha256('x');
 
@@ -62,13 +56,4 @@ test('names and tags are those of the distribution API', () => {
     assert.ok(!isRepository(name), name);
   }
   assert.ok(isTag('_v1.0-rc') && !isTag('.a') && !isTag('') && !isTag('a\n'));
-});
-
-test('a registry is reached by TLS unless it is on this machine', () => {
-  for (const host of ['localhost:5000', '127.0.0.1', '[::1]:80', 'localhost']) {
-    assert.equal(registryBaseUrl(host), `http://${host}`);
-  }
-  for (const host of ['localhost.example.org', '127.0.0.1.example.org:443', '10.0.0.1:5000']) {
-    assert.equal(registryBaseUrl(host), `https://${host}`);
-  }
 });

@@ -66,16 +66,6 @@ export function formatReference(reference: ImageReference): string {
   return `${host}${reference.repository}${tag}${digest}`;
 }
 
-/**
- * Base URL of the registry at `host`: TLS, but for a registry of this machine, as other clients
- * have it (distribution's "insecure" default for localhost).
- */
-export function registryBaseUrl(host: string): string {
-  const name = host.replace(/:\d+$/, '');
-  const isLocal = name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
-  return `${isLocal ? 'http' : 'https'}://${host}`;
-}
-
 function splitHost(named: string): { host?: string; rest: string } {
   const slash = named.indexOf('/');
   if (slash === -1) return { rest: named };

@@ -264,3 +264,15 @@ test('half-done work of processes that are gone is removed, that of others stays
   await s.open().ensure({ repository: 'a', digest: image.digest });
   assert.deepEqual(readdirSync(join(s.dir, 'tmp')), [mine]);
 });
+
+test('stores that share a folder may pull the same image at once', async (t) => {
+  const s = setUp(t);
+  if (s === undefined) return;
+  const layers = Array.from({ length: 6 }, (_, n) => ({ entries: [file(`f${n}`, 'x')] }));
+  const image = await makeImage(s.registry, [...layers, { entries: [] }]);
+  const ref = { repository: 'a', digest: image.digest };
+  const results = await Promise.all([1, 2, 3, 4].map(() => s.open().ensure(ref)));
+  for (const result of results) assert.deepEqual(result.image, results[0]?.image);
+  assert.deepEqual(readdirSync(join(s.dir, 'tmp')), []);
+  assert.equal(readdirSync(join(s.dir, 'images')).length, 1);
+});

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { Digest } from '../../lib/digest.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { newCallId } from '../../lib/ids.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { imageArchitecture } from '../../lib/oci/platform.ts';
 import type { Registry } from '../../lib/oci/registry.ts';
@@ -138,7 +139,7 @@ class DiskImageStore implements ImageStore {
 
   async #writeConfig(digest: Digest, bytes: Buffer): Promise<void> {
     const path = this.#configPath(digest);
-    const temp = `${path}.${process.pid}`;
+    const temp = `${path}.${newCallId()}`;
     try {
       await writeFile(temp, bytes, { mode: 0o600 });
       await rename(temp, path);

@@ -1,4 +1,5 @@
 import { fstatSync, readdirSync, writeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import type { TarHeader } from '../../lib/archive/tar.ts';
 import { errnoCode } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
@@ -22,6 +23,7 @@ const OPAQUE_XATTR = 'trusted.overlay.opaque';
 const YES = Buffer.from('y');
 const ID_MAX = 0xffff_fffe;
 const SYMLINK_BYTES_MAX = 4095;
+const FOLDERS_A_TURN = 500;
 
 /** Attributes that an entry gives to what it makes. */
 type Attributes = Pick<TarHeader, 'mode' | 'uid' | 'gid' | 'mtimeMs' | 'xattrs'>;
@@ -120,9 +122,11 @@ export class LayerTree {
     this.#sys.fsetxattr(this.#ensureFolder(parent), OPAQUE_XATTR, YES);
   }
 
-  /** Sets the times of folders. */
-  finish(): void {
+  /** Sets the times of folders, in turns with the other work of the process. */
+  async finish(): Promise<void> {
+    let count = 0;
     for (const [path, mtimeMs] of this.#folderTimes) {
+      if (++count % FOLDERS_A_TURN === 0) await setImmediate();
       try {
         this.#setTime(this.#folders.open(path), '', mtimeMs);
       } catch (error) {

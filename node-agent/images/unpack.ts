@@ -61,7 +61,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
   try {
     sys.fchmod(rootFd, 0o755);
     const { entries, skipped } = await applyAll(tree, counted.bytes(), options);
-    tree.finish();
+    await tree.finish();
     return { digest: counted.digest(), sizeBytes: counted.sizeBytes, entries, skipped };
   } catch (error) {
     throw toUnpackError(error, refusedCode);
