@@ -44,6 +44,7 @@ interface Starting {
 }
 
 const ENDED_KEPT_MAX = 200;
+const SAY_MS_MAX = 500;
 
 /** The instances of this node: starts them, watches over them, ends them. */
 export class Instances {
@@ -121,10 +122,13 @@ export class Instances {
     this.#get(id).release(gateway);
   }
 
-  /** Ends an instance at once. @throws HearthError NotFound */
+  /** Ends an instance without waiting for its requests. @throws HearthError NotFound */
   async kill(id: string): Promise<void> {
     const instance = this.#get(id);
-    instance.apply('drain');
+    // Said before it is done, so that nobody takes it for a crash.
+    const isNews = instance.apply('drain');
+    const said = isNews ? this.#options.records.put(instance.record) : Promise.resolve();
+    await Promise.race([said, delay(SAY_MS_MAX, undefined, { ref: false })]);
     await instance.container.kill();
     await instance.gone;
   }
@@ -269,6 +273,7 @@ export class Instances {
     const wasAsked = instance.state === 'draining';
     instance.apply('exit');
     this.#instances.delete(instance.id);
+    this.#remember(instance, undefined);
     void records.remove(instance.id);
     const limitBytes = instance.limits.memoryBytes;
     const memory = { limitBytes, peakBytes: await peakOf(instance.container) };
