@@ -56,6 +56,22 @@ test('a chunk that breaks keeps what came, and the upload can go on', async (t) 
   assert.equal(await blobs.size(sha256('abcd')), 4);
 });
 
+test('an upload can be cancelled while a request writes to it', async (t) => {
+  const { uploads, dir } = await setUp(t);
+  const id = await uploads.start('a');
+  const gate = Promise.withResolvers<void>();
+  const slow = async function* (): AsyncGenerator<Buffer> {
+    yield Buffer.from('ab');
+    await gate.promise;
+    yield Buffer.from('cd');
+  };
+  const failed = assert.rejects(uploads.write('a', id, slow()));
+  await uploads.cancel('a', id);
+  gate.resolve();
+  await failed;
+  assert.deepEqual(await readdir(join(dir, 'uploads')), []);
+});
+
 test('uploads are bounded in number, size and time', async (t) => {
   const { uploads, dir } = await setUp(t);
   const first = await uploads.start('a');

@@ -100,8 +100,9 @@ export class Uploads {
     }
   }
 
+  /** Ends an upload, also while a request, perhaps one whose sender is gone, writes to it. */
   async cancel(repository: string, id: string): Promise<void> {
-    await this.#drop(this.#take(repository, id));
+    await this.#drop(this.#get(repository, id));
   }
 
   /** Removes uploads that were left. */

@@ -75,7 +75,7 @@ export function failureOfAnswer(registry: RegistryIdentity, answer: FailedAnswer
     return new HearthError('RegistryAuth', `${status} from ${host} for ${subject}`, {
       hint: registry.isPlatform
         ? 'the token of this machine is not the one of the registry'
-        : `give credentials for ${host}; or ${subject} does not exist there`,
+        : `give credentials for ${host}, or check the name: a private image and none look the same`,
     });
   }
   if (status === 429) {
