@@ -3,6 +3,7 @@ import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { packageRoot } from '../../../lib/paths.ts';
 import { type CallOptions, type Guest, spawnGuest } from '../testing/spawn-guest.ts';
 
 const COMMAND = [process.execPath, join(import.meta.dirname, 'main.js')];
@@ -30,6 +31,7 @@ interface Row {
   headers?: Record<string, string | string[]>;
 }
 
+const FASTIFY = JSON.stringify(join(packageRoot, 'node_modules/fastify/fastify.js'));
 const HELLO_CJS = 'module.exports = (request) => "cjs";';
 
 const ROWS: Row[] = [
@@ -148,6 +150,66 @@ const ROWS: Row[] = [
     body: 'true,PUT,body,2',
   },
   {
+    title: 'a request without fetch loaded: reads what a Request has',
+    files: {
+      'index.mjs': `export default async (request) => [
+        Object.prototype.toString.call(request), request.headers.get('X-A'), request.headers.has('b'),
+        [...request.headers].map(([name]) => name).join('+'), request.bodyUsed,
+        await request.text(), request.bodyUsed, await request.text().catch((e) => e.name),
+        process.moduleLoadList.some((name) => name.endsWith('/undici'))].join()`,
+    },
+    call: { method: 'POST', body: '\ufeffbody', headers: { 'x-a': '1', connection: 'close' } },
+    body: '[object Request],1,false,connection+content-length+host+x-a,false,body,true,TypeError,false',
+  },
+  {
+    title: 'a request without fetch loaded: its stream, then its text',
+    files: {
+      'index.mjs': `export default async (request) => {
+        const { body } = request; return body.constructor.name + await request.text() }`,
+    },
+    call: { method: 'POST', body: 'x' },
+    body: 'ReadableStreamx',
+  },
+  {
+    title: 'a request without fetch loaded: form data, clone',
+    files: {
+      'index.mjs': `export default async (request) => {
+        const copy = request.clone(); const form = await request.formData();
+        return form.get('a') + await copy.text() }`,
+    },
+    call: {
+      method: 'POST',
+      body: 'a=1',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    },
+    body: '1a=1',
+  },
+  {
+    title: 'a request without fetch loaded: given to fetch',
+    files: {
+      'index.mjs': `import http from './server.cjs';
+        export default async (request) => {
+          const url = await http(); const init = { method: request.method, headers: request.headers };
+          const there = await fetch(url, { ...init, body: request.body, duplex: 'half' });
+          return there.text() }`,
+      'server.cjs': `const http = process.getBuiltinModule('node:http'); module.exports = () => new Promise((go) => {
+        const server = http.createServer((req, res) => req.on('data', (d) => res.end(req.headers['x-a'] + d)));
+        server.listen(0, () => { server.unref(); go('http://127.0.0.1:' + server.address().port) }) })`,
+    },
+    call: { method: 'POST', body: 'proxied', headers: { 'x-a': 'y' } },
+    body: 'yproxied',
+  },
+  {
+    title: 'a module loaded later that copies requests',
+    files: {
+      'index.mjs': `let count = 0; export default async (request) => {
+        const { copy } = await import('./later.mjs'); return copy(request) }
+        await import('./later.mjs');`,
+      'later.mjs': 'export const copy = async (r) => new Request(r, { method: "PUT" }).method',
+    },
+    body: 'PUT',
+  },
+  {
     title: 'the context',
     files: {
       'index.mjs': `export default (request, context) => [context.callId, context.function,
@@ -201,6 +263,24 @@ const ROWS: Row[] = [
         async ready() { is = 'ready' }, routing(req, res) { res.end(is) } }`,
     },
     body: 'ready',
+  },
+  {
+    title: 'Fastify itself, exported',
+    files: {
+      'app.mjs': `import fastify from ${FASTIFY}; const app = fastify();
+        app.post('/x', async (request) => ({ got: request.body })); export default app;`,
+    },
+    path: '/x',
+    call: { method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } },
+    body: '{"got":{"a":1}}',
+  },
+  {
+    title: 'Fastify itself, listening',
+    files: {
+      'app.mjs': `import fastify from ${FASTIFY}; const app = fastify();
+        app.get('/', async () => 'listens'); await app.listen({ port: 3000, host: '0.0.0.0' });`,
+    },
+    body: 'listens',
   },
   {
     title: 'an exported http.Server',

@@ -6,6 +6,7 @@ import { findHandler } from './find-handler.ts';
 import { errorText, HandlerInvalid } from './guest-error.ts';
 import { captureListen } from './listen-capture.ts';
 import { nodeListener } from './node-handler.ts';
+import { RequestChoice } from './request-choice.ts';
 import { createServer, drainOnSigterm, listen, tuneServer } from './serve.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { hasStatusPipe, sayFailed, sayReady } from './status-pipe.ts';
@@ -18,6 +19,7 @@ async function main(): Promise<void> {
   const hasSocket = process.env.LISTEN_FDS === '1';
   delete process.env.LISTEN_FDS;
   const capture = hasSocket ? captureListen(LISTEN_FD) : undefined;
+  const choice = new RequestChoice();
   const startedMs = performance.now();
   const file = findHandler(process.cwd(), process.env.HEARTH_HANDLER);
   process.once('beforeExit', () => fail(neverServes(basename(file))));
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
     await served(own);
   } else if (shape.kind !== 'empty') {
     const port = Number(process.env.PORT ?? 8080);
-    await serveShape(shape, hasSocket ? { fd: LISTEN_FD } : { port });
+    await serveShape(shape, choice, hasSocket ? { fd: LISTEN_FD } : { port });
     if (!hasStatusPipe()) process.stderr.write(`listening on http://127.0.0.1:${port}\n`);
   }
   sayReady(importMs);
@@ -38,21 +40,31 @@ async function main(): Promise<void> {
 
 type Callable = Exclude<Shape, { kind: 'empty' | 'invalid' }>;
 
-async function serveShape(shape: Shape, at: { fd: number } | { port: number }): Promise<void> {
+async function serveShape(
+  shape: Shape,
+  choice: RequestChoice,
+  at: { fd: number } | { port: number },
+): Promise<void> {
   if (shape.kind === 'empty' || shape.kind === 'invalid') {
     throw new HandlerInvalid(shape.kind === 'invalid' ? shape.message : 'exports nothing');
   }
   if (shape.kind === 'node') await shape.prepare?.();
-  const listener = await listenerFor(shape, readIdentity(process.env));
+  const listener = await listenerFor(shape, readIdentity(process.env), choice);
   const server = createServer(listener);
   drainOnSigterm(server);
   await listen(server, at);
 }
 
 /** The Lambda form is loaded only for who uses it: its files are a tenth of the time to start. */
-async function listenerFor(shape: Callable, identity: Identity): Promise<RequestListener> {
+async function listenerFor(
+  shape: Callable,
+  identity: Identity,
+  choice: RequestChoice,
+): Promise<RequestListener> {
   if (shape.kind === 'node') return nodeListener(shape.handler, identity);
-  if (shape.kind === 'web') return webListener(shape.handler, identity);
+  if (shape.kind === 'web') {
+    return webListener(shape.handler, identity, choice.maker(shape.framework));
+  }
   const { lambdaListener } = await import('./lambda-handler.ts');
   return lambdaListener(shape.handler, identity);
 }
