@@ -10,25 +10,33 @@ export interface GuestErrorBody {
   stack?: string;
 }
 
-const FRAMES_MAX = 20;
+const LINES_MAX = 25;
+const CAUSES_MAX = 3;
 const GUEST_FOLDER = import.meta.dirname;
 
 /** Name, message and the frames in the user's own files. */
 export function describeError(error: unknown): GuestErrorBody {
   if (!(error instanceof Error)) return { name: 'Error', message: `threw ${showThrown(error)}` };
   const stack = trimStack(error);
-  const body = { name: error.name, message: error.message };
+  const message = error instanceof SyntaxError ? withPlace(error, stack) : error.message;
+  const body = { name: error.name, message };
   // A HandlerInvalid is thrown by the guest: its frames say nothing to a user.
   return error instanceof HandlerInvalid || stack === '' ? body : { ...body, stack };
 }
 
+/** A syntax error's message with the file and line that stand above its stack. */
+function withPlace(error: SyntaxError, stack: string): string {
+  const place = /^(?:file:\/\/)?\/(?:.*\/)?([^/\n]+:\d+)\n/.exec(stack);
+  return place === null ? error.message : `${error.message} (${place[1]})`;
+}
+
 /** The error's stack without Node's and the guest's own frames, its causes below. */
-export function trimStack(error: Error): string {
+export function trimStack(error: Error, depth = 0): string {
   const lines = (error.stack ?? `${error.name}: ${error.message}`).split('\n');
-  const kept = lines.filter((line) => !isForeignFrame(line)).slice(0, FRAMES_MAX);
+  const kept = lines.filter((line) => !isForeignFrame(line)).slice(0, LINES_MAX);
   const { cause } = error;
-  const below = cause instanceof Error && cause !== error ? `\ncaused by: ${cause.stack}` : '';
-  return kept.join('\n') + below;
+  if (!(cause instanceof Error) || depth >= CAUSES_MAX) return kept.join('\n');
+  return `${kept.join('\n')}\ncaused by: ${trimStack(cause, depth + 1)}`;
 }
 
 function isForeignFrame(line: string): boolean {

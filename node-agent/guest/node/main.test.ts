@@ -490,7 +490,25 @@ describe('starts that fail', () => {
       'syntax',
       { 'index.mjs': 'export default () => {\n  return (;\n}' },
       /^SyntaxError$/,
-      /Unexpected token/,
+      /^Unexpected token ';' \(index\.mjs:2\)$/,
+    ],
+    [
+      'syntax of another module',
+      { 'index.mjs': 'import "./lib/x.mjs"; export default 1', 'lib/x.mjs': '\n\nlet = ;' },
+      /^SyntaxError$/,
+      /\(x\.mjs:3\)$/,
+    ],
+    [
+      'a name that is not exported',
+      { 'index.mjs': 'import { nope } from "node:fs"' },
+      /^SyntaxError$/,
+      /does not provide an export named 'nope' \(index\.mjs:1\)$/,
+    ],
+    [
+      'syntax of a CommonJS file',
+      { 'index.cjs': 'module.exports = () => {\n  return (;\n}' },
+      /^SyntaxError$/,
+      /\(index\.cjs:2\)$/,
     ],
     [
       'missing module',

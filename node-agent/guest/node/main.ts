@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const startedMs = performance.now();
   const file = findHandler(process.cwd(), process.env.HEARTH_HANDLER);
   process.once('beforeExit', () => fail(neverServes(basename(file))));
-  const module = (await import(pathToFileURL(file).href)) as object;
+  const module = await load(file, choice);
   const shape = shapeOf(module, basename(file));
   const importMs = performance.now() - startedMs;
   // A program that exports nothing may open its database first: wait until it listens.
@@ -36,6 +36,19 @@ async function main(): Promise<void> {
     if (!hasStatusPipe()) process.stderr.write(`listening on http://127.0.0.1:${port}\n`);
   }
   sayReady(importMs);
+}
+
+/** @throws what the module's top level throws; a syntax error with its place */
+async function load(file: string, choice: RequestChoice): Promise<object> {
+  try {
+    return (await import(pathToFileURL(file).href)) as object;
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      const { locateSyntaxError } = await import('./locate-syntax-error.ts');
+      locateSyntaxError(error, choice.urls);
+    }
+    throw error;
+  }
 }
 
 type Callable = Exclude<Shape, { kind: 'empty' | 'invalid' }>;

@@ -42,6 +42,11 @@ export class RequestChoice {
     };
   }
 
+  /** The function's modules in the order they were first asked for. */
+  get urls(): Iterable<string> {
+    return this.#urls;
+  }
+
   #add(url: string): void {
     if (!url.startsWith('file:')) return;
     if (this.#decided) this.#isReal = true;
