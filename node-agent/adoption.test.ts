@@ -137,6 +137,21 @@ test('kill -9 of the agent: instances serve on, its next process adopts them', {
   assert.equal(readdirSync(state).includes('agent.pid'), false);
 });
 
+test('kill -9 in the middle of a start: the next process leaves nothing of it', {
+  skip,
+}, async () => {
+  const first = await startAgent();
+  const body = requestOf('node', 'setInterval(() => {}, 1000)', { startTimeoutMs: 60_000 });
+  first.json('/v1/instances', { method: 'POST', body }).catch(() => {});
+  const containers = join(root, 'data/agent/a1/engine/containers');
+  await until(() => readdirSync(containers).length === 1);
+  await endAgent('SIGKILL');
+  const second = await startAgent();
+  assert.deepEqual(await list(second), []);
+  assert.deepEqual(readdirSync(containers), []);
+  await endAgent('SIGTERM');
+});
+
 test('two agents with one name and folder: the second is refused', { skip }, async () => {
   const first = await startAgent();
   const { child, client } = agent ?? assert.fail();

@@ -13,6 +13,7 @@ import type { Engine } from './engine/engine-types.ts';
 import type { ImageStore } from './images/image-store-types.ts';
 import { memoryForInstances } from './instances/admission.ts';
 import { liveGateways } from './instances/drain.ts';
+import { exposureFor } from './instances/exposure.ts';
 import { Instances } from './instances/instances.ts';
 import { Users } from './instances/users.ts';
 import { Logs } from './logs/logs.ts';
@@ -107,6 +108,7 @@ function instanceParts(config: Config, folders: AgentFolders, parts: AgentParts)
     users: new Users(),
     resolvConf: parts.resolvConf,
     socketsDir: folders.sockets,
+    expose: exposureFor(config.host, config.publicUrl),
     files: new InstanceFiles(folders.instances),
     liveGateways: async () => {
       const gateways = await parts.store.list('gateway');

@@ -1,10 +1,14 @@
 import type { InstanceRecord, InstanceState } from '../../lib/records.ts';
+import type { GuestContract } from '../../lib/spec.ts';
 import type { Container } from '../engine/engine-types.ts';
 import type { InstanceLog } from '../logs/instance-log.ts';
+import type { Exposure } from './exposure.ts';
 import { type InstanceEvent, transition } from './transition.ts';
 
-/** Limits of an instance that its agent needs after the start. */
+/** What of its start an agent needs later. */
 export interface InstanceLimits {
+  contract: GuestContract;
+  port: number;
   memoryBytes: number;
   /** Between SIGTERM and SIGKILL. */
   graceMs: number;
@@ -17,6 +21,7 @@ export class Instance {
   readonly limits: InstanceLimits;
   readonly container: Container;
   readonly log: InstanceLog;
+  readonly exposure: Exposure;
   /** Gateways that said they hold no lease on it. */
   readonly releasedBy = new Set<string>();
   /** Resolves when everything of it is removed. */
@@ -30,11 +35,13 @@ export class Instance {
     limits: InstanceLimits;
     container: Container;
     log: InstanceLog;
+    exposure: Exposure;
   }) {
     this.#record = parts.record;
     this.limits = parts.limits;
     this.container = parts.container;
     this.log = parts.log;
+    this.exposure = parts.exposure;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.gone = promise;
     this.#resolveGone = resolve;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorBody, HearthError, toHearthError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { LIMITS } from '../../lib/limits.ts';
-import type { InstanceEndpoint, InstanceRecord } from '../../lib/records.ts';
+import type { InstanceEndpoint, InstanceRecord, StartPhases } from '../../lib/records.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { type AgentMetrics, observePhases } from '../agent-metrics.ts';
 import type { DrainRequest, InstanceStatus, StartInstanceRequest } from '../api/types.ts';
@@ -16,14 +16,10 @@ import { refusal } from './admission.ts';
 import { awaitReleased, terminate } from './drain.ts';
 import { endError } from './end-error.ts';
 import { exitText } from './exit-text.ts';
+import type { Expose } from './exposure.ts';
 import { Instance } from './instance.ts';
 import { peakOf } from './readiness.ts';
-import {
-  type StartedContainer,
-  type StartParts,
-  socketPathOf,
-  startContainer,
-} from './start-container.ts';
+import { type StartParts, socketPathOf, startContainer } from './start-container.ts';
 
 export interface InstancesOptions extends StartParts {
   node: string;
@@ -34,6 +30,7 @@ export interface InstancesOptions extends StartParts {
   log: Log;
   /** Memory that instances may have together. */
   memoryForInstancesBytes: number;
+  expose: Expose;
   /** Names of the gateways that live now. Rejects while the store is away. */
   liveGateways(): Promise<string[]>;
 }
@@ -191,12 +188,15 @@ export class Instances {
         if (this.#stopping) void container.kill();
       },
     });
-    const { memoryBytes, graceMs, timeoutMs } = request;
+    const { memoryBytes, graceMs, timeoutMs, contract, port } = request;
+    const exposure = await this.#options.expose(this.#endpointOf(id, request, started.container));
+    const { endpoint } = exposure;
     const instance = new Instance({
-      record: this.#recordOf(id, request, started, startedAtMs),
-      limits: { memoryBytes, graceMs, timeoutMs },
+      record: this.#recordOf(id, request, { ...started, endpoint, startedAtMs }),
+      limits: { memoryBytes, graceMs, timeoutMs, contract, port },
       container: started.container,
       log,
+      exposure,
     });
     await this.#options.files.put({ record: instance.record, limits: instance.limits });
     this.#watch(instance);
@@ -204,18 +204,25 @@ export class Instances {
     return instance.record;
   }
 
+  /** Where the instance itself listens. */
+  #endpointOf(
+    id: string,
+    { contract, port }: Pick<StartInstanceRequest, 'contract' | 'port'>,
+    container: Container,
+  ): InstanceEndpoint {
+    if (contract === 'socket') {
+      return { kind: 'unix', path: socketPathOf(this.#options.socketsDir, id) };
+    }
+    return { kind: 'tcp', host: container.address ?? '', port };
+  }
+
   #recordOf(
     id: string,
     request: StartInstanceRequest,
-    started: StartedContainer,
-    startedAtMs: number,
+    started: { phases: StartPhases; endpoint: InstanceEndpoint; startedAtMs: number },
   ): InstanceRecord {
     const { functionName, revisionId, concurrency, reason } = request;
-    const endpoint: InstanceEndpoint =
-      request.contract === 'socket'
-        ? { kind: 'unix', path: socketPathOf(this.#options.socketsDir, id) }
-        : { kind: 'tcp', host: started.container.address ?? '', port: request.port };
-    const { phases } = started;
+    const { phases, endpoint, startedAtMs } = started;
     const { node } = this.#options;
     const readyAtMs = Date.now();
     const ready = { state: 'ready' as const, endpoint, phases, startedAtMs, readyAtMs };
@@ -223,7 +230,7 @@ export class Instances {
   }
 
   async #adopt(container: Container): Promise<void> {
-    const { files, logs, records, log } = this.#options;
+    const { files, logs, records, log, expose } = this.#options;
     const file = await files.get(container.id);
     if (file === undefined) {
       log.warn({ container: container.id }, 'container without an instance removed');
@@ -233,7 +240,10 @@ export class Instances {
     }
     const instanceLog = logs.forInstance(file.record.functionName, container.id);
     container.onOutput((stream, chunk) => instanceLog.output(stream, chunk));
-    const instance = new Instance({ ...file, container, log: instanceLog });
+    const { limits } = file;
+    const exposure = await expose(this.#endpointOf(container.id, limits, container));
+    const record = { ...file.record, endpoint: exposure.endpoint };
+    const instance = new Instance({ record, limits, container, log: instanceLog, exposure });
     instanceLog.system('adopted by a new process of the node agent');
     this.#watch(instance);
     void records.put(instance.record);
@@ -274,6 +284,7 @@ export class Instances {
     instance.apply('exit');
     this.#instances.delete(instance.id);
     this.#remember(instance, undefined);
+    instance.exposure.close();
     void records.remove(instance.id);
     const limitBytes = instance.limits.memoryBytes;
     const memory = { limitBytes, peakBytes: await peakOf(instance.container) };
