@@ -1,13 +1,11 @@
 """What a handler knows about its call."""
 
-import datetime
 import json
 import os
 import re
 import sys
 import threading
 import time
-import uuid
 
 _CALL_ID = re.compile(r"^[\w.:-]{1,128}$", re.ASCII)
 FUNCTION = os.environ.get("HEARTH_FUNCTION", "local")
@@ -20,6 +18,12 @@ def _number(text):
         return float(text)
     except (TypeError, ValueError):
         return 0.0
+
+
+def _new_id():
+    import uuid  # Only for calls without an id, which no gateway makes.
+
+    return str(uuid.uuid4())
 
 
 TIMEOUT_MS = _number(os.environ.get("HEARTH_TIMEOUT_MS")) or 30_000.0
@@ -46,6 +50,8 @@ class Logger:
         self._write("error", message, fields)
 
     def _write(self, level, message, fields):
+        import datetime
+
         now = datetime.datetime.now(datetime.timezone.utc)
         line = {
             "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -66,7 +72,7 @@ class Context:
 
     def __init__(self, headers):
         call_id = headers.get("x-call-id", "")
-        self.call_id = call_id if _CALL_ID.match(call_id) else str(uuid.uuid4())
+        self.call_id = call_id if _CALL_ID.match(call_id) else _new_id()
         asked = _number(headers.get("x-deadline-ms"))
         self.deadline_ms = asked if 0 < asked < 8.64e15 else time.time() * 1000 + TIMEOUT_MS
         self.function = FUNCTION
@@ -78,6 +84,8 @@ class Context:
     @property
     def deadline(self):
         """When the caller stops waiting, in UTC."""
+        import datetime
+
         return datetime.datetime.fromtimestamp(self.deadline_ms / 1000, datetime.timezone.utc)
 
     def remaining_ms(self):

@@ -1,7 +1,5 @@
 """Serves `def handler(request, context)`, sync or async."""
 
-import inspect
-
 from .loop import run_coroutine, sync_chunks
 from .request import Request
 from .result import write_result
@@ -24,7 +22,7 @@ class HandlerApp:
     def serve(self, head, body, answer, context):
         arguments = (Request(head, body), context)[: self._count]
         result = self._handler(*arguments)
-        if inspect.isawaitable(result):
+        if hasattr(result, "__await__"):
             result = run_coroutine(result)
         if hasattr(result, "__aiter__"):
             result = sync_chunks(result)

@@ -1,6 +1,5 @@
 """HTTP/1.1 on one connection (RFC 9112): reads a request's head and body, writes answers."""
 
-import http
 import io
 
 LINE_BYTES_MAX = 64 * 1024
@@ -273,11 +272,20 @@ class Answer:
         self.finished = True
 
 
+_REASONS = {200: "OK", 201: "Created", 204: "No Content", 302: "Found", 400: "Bad Request"}
+
+
 def _reason(status):
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Status"
+    known = _REASONS.get(status)
+    if known is None:
+        import http  # Not for the common ones: 2 ms of a start.
+
+        try:
+            known = http.HTTPStatus(status).phrase
+        except ValueError:
+            known = "Status"
+        _REASONS[status] = known
+    return known
 
 
 def _clean(text):

@@ -31,7 +31,8 @@ def run():
         return
     server = Server(listener, app)
     if not status.has_pipe():
-        print(f"listening on {listener.getsockname()}", file=sys.stderr)
+        port = os.environ.get("PORT", "8080")
+        print(f"listening on http://127.0.0.1:{port}", file=sys.stderr)
     status.say_ready(import_ms)
     server.serve()
     app.stop()

@@ -1,6 +1,5 @@
 """Decides how to call what a module holds."""
 
-import inspect
 import os
 
 from .errors import HandlerInvalid
@@ -49,31 +48,43 @@ def kind_of(target, is_app):
     return "wsgi" if is_app and names[0] not in ("request", "req", "event") else "handler"
 
 
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
+_VARARGS = 0x04  # inspect.CO_VARARGS
+
+
+def _code_of(target):
+    """The code object that a call of `target` runs, and how many parameters are bound already."""
+    if not hasattr(target, "__code__") and not hasattr(target, "__func__"):
+        target = getattr(target, "__call__", target)
+    bound = 1 if getattr(target, "__self__", None) is not None else 0
+    function = getattr(target, "__func__", target)
+    # functools.wraps: the wrapper takes *args, what it wraps says the names.
+    for _ in range(10):
+        function = getattr(function, "__wrapped__", function)
+    return getattr(function, "__code__", None), bound
+
+
 def is_async(target):
     """Whether calling `target` gives a coroutine, for functions and for objects with __call__."""
-    call = getattr(target, "__call__", None)
-    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(call)
+    code, _ = _code_of(target)
+    return code is not None and bool(code.co_flags & _COROUTINE)
 
 
 def parameter_names(target):
-    """Names of the parameters by position; () when nobody can tell, as for `*args`."""
-    try:
-        parameters = inspect.signature(target).parameters.values()
-    except (TypeError, ValueError):
+    """Names of the parameters by position; () when nobody can tell, as for `*args`.
+
+    From the code object: the module `inspect` would be a tenth of the time to start.
+    """
+    if takes_anything(target):
         return ()
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
-        return ()
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(p.name for p in parameters if p.kind in kinds)
+    code, bound = _code_of(target)
+    return code.co_varnames[bound : code.co_argcount]
 
 
 def takes_anything(target):
-    """Whether `target` has `*args`, or a signature that nobody can see."""
-    try:
-        parameters = inspect.signature(target).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    """Whether `target` has `*args`, or parameters that nobody can see."""
+    code, _ = _code_of(target)
+    return code is None or bool(code.co_flags & _VARARGS)
 
 
 def public_names(module):
