@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type Job, Queue, Worker } from 'bullmq';
 import { HearthError } from './errors.ts';
 import type { JobQueues, QueueName } from './jobs.ts';
@@ -157,10 +158,11 @@ export function createWorker<N extends QueueName>(
   return {
     close: async ({ graceMs = 0 } = {}) => {
       const closed = worker.close();
-      if (graceMs > 0) await Promise.race([closed, timeout(graceMs)]);
+      // Without Redis no job can be ended: then it is left, and taken over once its lock runs out.
+      const away = lost(connection);
+      if (graceMs > 0) await Promise.race([closed, away, timeout(graceMs)]);
       closing.abort(new HearthError('ShuttingDown', `worker of queue ${name} stops`));
-      await Promise.race([closed, timeout(CLOSE_MS_MAX)]);
-      // Ends what still waits for Redis; a job under way is taken over once its lock has run out.
+      await Promise.race([closed, away, timeout(CLOSE_MS_MAX)]);
       connection.disconnect();
       await Promise.race([closed, timeout(CLOSE_MS_MAX)]);
     },
@@ -220,6 +222,11 @@ function errorLog(log: Log, queue: string): (error: Error) => void {
     lastAtMs = nowMs;
     log.warn({ queue, err: error.message }, 'queue error');
   };
+}
+
+/** Resolves when there is no connection. */
+async function lost(connection: ReturnType<typeof connectQueue>): Promise<void> {
+  if (connection.status === 'ready') await once(connection, 'close').catch(() => undefined);
 }
 
 function timeout(ms: number): Promise<void> {

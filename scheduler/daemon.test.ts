@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../lib/config.ts';
-import type { Daemon } from '../lib/daemon.ts';
+import type { Daemon, ReadyMessage } from '../lib/daemon.ts';
 import { HearthError } from '../lib/errors.ts';
 import { createQueues, type Queues } from '../lib/queue.ts';
 import type { RolloutRecord } from '../lib/records.ts';
@@ -36,6 +39,8 @@ interface Stage {
   queues: Queues;
   agent(options?: Partial<FakeAgentOptions>): Promise<FakeAgent>;
   scheduler(): Promise<Daemon>;
+  /** A scheduler as a process of its own, ready. */
+  process(): Promise<ChildProcess>;
   /** Adds the rollout job and waits for its end. */
   rollOut(generation?: number): Promise<RolloutRecord>;
 }
@@ -49,6 +54,7 @@ async function onStage(play: (stage: Stage) => Promise<void>): Promise<void> {
   const queues = createQueues(shared);
   const agents: FakeAgent[] = [];
   const daemons: Daemon[] = [];
+  const children: ChildProcess[] = [];
   const config = loadConfig({
     argv: ['--data-root', dataRoot, '--redis-url', redis.url, '--store-prefix', 'h'],
     env: {},
@@ -70,6 +76,15 @@ async function onStage(play: (stage: Stage) => Promise<void>): Promise<void> {
       daemons.push(daemon);
       return daemon;
     },
+    async process() {
+      const args = ['--data-root', dataRoot, '--redis-url', redis.url, '--store-prefix', 'h'];
+      const main = fileURLToPath(new URL('./main.js', import.meta.url));
+      const child = fork(main, [...args, '--port', '0'], { stdio: 'ignore' });
+      children.push(child);
+      const [message] = (await once(child, 'message')) as [ReadyMessage];
+      assert.equal(message.component, 'scheduler');
+      return child;
+    },
     async rollOut(generation = 1) {
       const { id, buildId } = revision(generation);
       await queues.add('rollouts', { revisionId: id, buildId }, { jobId: id });
@@ -83,6 +98,7 @@ async function onStage(play: (stage: Stage) => Promise<void>): Promise<void> {
     await play(stage);
   } finally {
     await Promise.all(daemons.map((daemon) => daemon.stop()));
+    for (const child of children) child.kill('SIGKILL');
     for (const agent of agents) agent.die();
     await queues.close();
     await store.close();
@@ -264,5 +280,29 @@ describe('scheduler', { skip }, () => {
       await one.crash(id ?? '');
       await until('replaced', async () => one.instances.size === 1);
       assert.deepEqual(one.drains, []);
+    }));
+
+  it('takes over the rollout of a scheduler that was killed, without a second start', () =>
+    onStage(async ({ store, agent, process, rollOut }) => {
+      const one = await agent({ startMs: 1_000 });
+      await putFunction(store);
+      const first = await process();
+      const ended = rollOut();
+      await until('start begun', async () => one.starts.length === 1);
+      first.kill('SIGKILL');
+      await process();
+      assert.equal((await ended).state, 'ready');
+      assert.equal(one.starts.length, 1);
+    }));
+
+  it('ends with code 0 on SIGTERM, also while Redis is away', () =>
+    onStage(async ({ redis, process }) => {
+      const first = await process();
+      first.kill('SIGTERM');
+      assert.deepEqual(await once(first, 'exit'), [0, null]);
+      const second = await process();
+      await redis.kill();
+      second.kill('SIGTERM');
+      assert.deepEqual(await once(second, 'exit'), [0, null]);
     }));
 });

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HearthError } from '../errors.ts';
@@ -204,7 +209,6 @@ describe('store on Redis', { skip }, () => {
     await assert.rejects(own.get('gateway', 'last'), { code: 'StoreUnavailable' });
     assert.ok(performance.now() - startedMs < 5_000, 'fails fast');
     await redis.start();
-    await until('writes again', () => true);
     await putUntilBack(own, 'after');
     await until('after', () => mirror.records.has('after'));
     assert.equal(mirror.resets, 0);
@@ -321,6 +325,68 @@ describe('store on a Redis that refuses or is not there', { skip }, () => {
     }
   });
 
+  it('fails in time while Redis stands still, and the watch goes on afterwards', async () => {
+    const redis = await startRedis();
+    const store = createRedisStore({ url: redis.url, prefix: 't', log: silentLog() });
+    const mirror = mirrorOf(store);
+    try {
+      await store.put('gateway', 'before', gateway('before'));
+      await until('before', () => mirror.records.has('before'));
+      process.kill(redis.pid, 'SIGSTOP');
+      const startedMs = performance.now();
+      await assert.rejects(store.put('gateway', 'still', gateway('still')), {
+        code: 'StoreUnavailable',
+        message: 'store is unavailable: Redis did not answer in time',
+      });
+      assert.ok(performance.now() - startedMs < 4_000, 'fails in time');
+      process.kill(redis.pid, 'SIGCONT');
+      await putUntilBack(store, 'after');
+      await until('after', () => mirror.records.has('after'));
+      assert.equal(mirror.resets, 0);
+    } finally {
+      process.kill(redis.pid, 'SIGCONT');
+      await mirror.stop();
+      await store.close();
+      await redis.stop();
+    }
+  });
+
+  it('says why when the disk is full, reads on, and writes again once there is room', async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'hearth-small-'));
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir]).status !== 0) {
+      rmSync(dir, { recursive: true });
+      t.skip('needs root to mount a small file system');
+      return;
+    }
+    const redis = await startRedis({ args: ['--dir', dir, '--appendfsync', 'everysec'] });
+    const store = createRedisStore({ url: redis.url, prefix: 't', log: silentLog() });
+    const ballast = join(dir, 'ballast');
+    try {
+      await store.put('gateway', 'first', gateway('first'));
+      writeFileSync(ballast, Buffer.alloc(900_000));
+      const { pid } = redis;
+      const filling = async (): Promise<void> => {
+        for (let at = 0; at < 300; at += 1) {
+          await store.put('gateway', 'big', gateway('x'.repeat(20_000)));
+        }
+      };
+      await assert.rejects(filling(), {
+        code: 'StoreUnavailable',
+        message: 'store is unavailable: Redis refuses writes as it cannot write to its disk',
+      });
+      assert.equal((await store.get('gateway', 'first'))?.record.name, 'first');
+      rmSync(ballast);
+      await putUntilBack(store, 'later');
+      assert.equal((await store.get('gateway', 'later'))?.record.name, 'later');
+      process.kill(pid, 0);
+    } finally {
+      await store.close();
+      await redis.stop();
+      spawnSync('umount', [dir]);
+      rmSync(dir, { recursive: true });
+    }
+  });
+
   it('refuses an address that is no URL', () => {
     const make = (): Store => createRedisStore({ url: 'redis', prefix: 't', log: silentLog() });
     assert.throws(make, { code: 'ConfigInvalid' });
@@ -341,7 +407,6 @@ async function putUntilBack(store: Store, id: string): Promise<void> {
 
 /** One raw command over a connection of its own, by the inline protocol. */
 async function redisCommand(redis: TestRedis, words: readonly string[]): Promise<void> {
-  const { connect } = await import('node:net');
   const socket = connect({ path: redis.url.slice('unix://'.length) });
   socket.on('error', () => undefined);
   socket.write(`${words.join(' ')}\r\n`);
