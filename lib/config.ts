@@ -23,6 +23,8 @@ export interface Config {
   registryPort: number;
   /** Base URL that users see; empty: from host and port. */
   publicUrl: string;
+  /** Base URL under which other daemons reach this one; empty: from host and port. */
+  advertiseUrl: string;
   /** Addresses of instances on this node (node agent) or of build steps (builder): CIDR. */
   subnet: string;
   /** First host uid of the containers' ranges of 65536. */
@@ -86,6 +88,11 @@ export const CONFIG_KEYS: Readonly<Record<Key, KeySpec>> = {
     parse: integer(0, 65_535),
   },
   publicUrl: { doc: 'base URL that users see', fallback: '', parse: url('http', 'https') },
+  advertiseUrl: {
+    doc: 'base URL under which other daemons reach this one',
+    fallback: '',
+    parse: url('http', 'https'),
+  },
   subnet: { doc: 'addresses of containers, a CIDR', fallback: '10.62.0.0/17', parse: text },
   uidBase: {
     doc: 'first host uid of the containers',

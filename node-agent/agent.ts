@@ -79,7 +79,7 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   await instances.adopt(await parts.engine.adopt());
   const listening = await app.listen({ host: config.host, port: config.port });
   // On 0.0.0.0 nobody is reached by the address that is listened on.
-  address = config.publicUrl === '' ? listening : config.publicUrl;
+  address = config.advertiseUrl === '' ? listening : config.advertiseUrl;
   const heartbeat = new Heartbeat({
     store: parts.store,
     records,
@@ -108,7 +108,7 @@ function instanceParts(config: Config, folders: AgentFolders, parts: AgentParts)
     users: new Users(),
     resolvConf: parts.resolvConf,
     socketsDir: folders.sockets,
-    expose: exposureFor(config.host, config.publicUrl),
+    expose: exposureFor(config.host, config.advertiseUrl),
     files: new InstanceFiles(folders.instances),
     liveGateways: async () => {
       const gateways = await parts.store.list('gateway');

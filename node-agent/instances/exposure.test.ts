@@ -45,7 +45,7 @@ test('on loopback instances are reached themselves', async () => {
   }
 });
 
-test('elsewhere each has a port of the agent, under its public name', async () => {
+test('elsewhere each has a port of the agent, under its advertised name', async () => {
   const exposure = await exposureFor('0.0.0.0', 'http://127.0.0.1:8081')(own);
   assert.ok(exposure.endpoint.kind === 'tcp');
   assert.equal(exposure.endpoint.host, '127.0.0.1');

@@ -26,14 +26,14 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
  * machine and connect to the instance itself; else each instance gets a port of the agent's.
  * @throws HearthError ConfigInvalid when gateways elsewhere could not know the agent's address
  */
-export function exposureFor(host: string, publicUrl: string): Expose {
+export function exposureFor(host: string, advertiseUrl: string): Expose {
   if (LOOPBACK.test(host)) return async (endpoint) => ({ endpoint, close: () => {} });
-  const advertised = publicUrl === '' ? host : new URL(publicUrl).hostname;
+  const advertised = advertiseUrl === '' ? host : new URL(advertiseUrl).hostname;
   if (advertised === '0.0.0.0' || advertised === '::') {
     throw new HearthError(
       'ConfigInvalid',
-      `gateways on other machines cannot reach ${advertised}: publicUrl is not set`,
-      { hint: 'set --public-url to the URL under which they reach this node agent' },
+      `gateways on other machines cannot reach ${advertised}: advertiseUrl is not set`,
+      { hint: 'set --advertise-url to the URL under which they reach this node agent' },
     );
   }
   return (own) => relay(own, host, advertised);
