@@ -15,7 +15,6 @@ import {
 import { type SpecProblem, showValue, throwProblems } from './spec-problems.ts';
 import { suggest } from './suggest.ts';
 
-export { defaultSpec, type PartialSpec } from './spec-defaults.ts';
 export { FUNCTION_SCHEMA } from './spec-json-schema.ts';
 
 const SPEC_KEYS: ReadonlySet<string> = new Set([

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
@@ -47,11 +48,23 @@ export interface Guest {
   call(path: string, options?: CallOptions): Promise<GuestAnswer>;
 }
 
+export interface GuestOptions {
+  command: string[];
+  files: Record<string, string>;
+  env?: Record<string, string>;
+}
+
+/** A guest that has said it is ready. */
+export async function readyGuest(t: TestContext, options: GuestOptions): Promise<Guest> {
+  const guest = spawnGuest(t, options);
+  const status = await guest.status;
+  assert.equal(status.ready, true, JSON.stringify(status));
+  assert.ok(Number(status.importMs) >= 0);
+  return guest;
+}
+
 /** Starts `command` in a fresh folder with `files`; all of it ends with the test. */
-export function spawnGuest(
-  t: TestContext,
-  options: { command: string[]; files: Record<string, string>; env?: Record<string, string> },
-): Guest {
+export function spawnGuest(t: TestContext, options: GuestOptions): Guest {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-guest-'));
   const root = join(folder, 'app');
   for (const [name, content] of Object.entries(options.files)) {
