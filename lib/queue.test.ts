@@ -5,12 +5,13 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createQueues, createWorker, type Queues, type WorkerOptions } from './queue.ts';
 import { silentLog } from './telemetry/log.ts';
+import { startProxy } from './testing/proxy.ts';
 import { hasRedis, startRedis, type TestRedis } from './testing/redis.ts';
 
 const skip = hasRedis() ? false : 'needs redis-server';
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries += 1) {
+  for (let tries = 0; tries < 1_500; tries += 1) {
     if (await holds()) return;
     await delay(20);
   }
@@ -162,6 +163,29 @@ describe('queues', { skip }, () => {
       await until('after', () => ran.includes('after'));
       assert.ok(!ran.includes('away'), 'a refused job is not run later');
       await worker.close();
+    }));
+
+  it('hears of jobs again after its connections lost their other end without a word', () =>
+    fresh(async () => {
+      const proxy = await startProxy(redis.url);
+      const ran: string[] = [];
+      const worker = createWorker(
+        'rollouts',
+        async ({ revisionId }) => {
+          ran.push(revisionId);
+        },
+        { ...options, url: proxy.url },
+      );
+      try {
+        await queues.add('rollouts', job('before'), { jobId: 'before' });
+        await until('before', () => ran.includes('before'));
+        proxy.freeze();
+        await queues.add('rollouts', job('after'), { jobId: 'after' });
+        await until('after', () => ran.includes('after'));
+      } finally {
+        await worker.close();
+        proxy.stop();
+      }
     }));
 
   it('closes within its bound while Redis is away', () =>

@@ -21,7 +21,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   return new RedisStore({
     prefix,
     log,
-    connection: connect(url, { commandTimeout: LIMITS.storeCommandMs, socketTimeout: 5_000 }, log),
+    connection: connect(url, ANSWERED, log),
     openBlocking: ({ blockMs }) => connect(url, { socketTimeout: blockMs + 5_000 }, log),
   });
 }
@@ -35,8 +35,8 @@ export type QueueRole =
 
 /** A connection for BullMQ, which duplicates it where it needs a blocking one. */
 export function connectQueue(url: string, role: QueueRole, log: Log): Redis {
-  if (role === 'work') return endingAlways(open(url, { maxRetriesPerRequest: null }, log));
-  return open(url, { ...FAIL_FAST, commandTimeout: LIMITS.storeCommandMs }, log);
+  if (role === 'work') return endingAlways(open(url, WAITING, log));
+  return open(url, { ...FAIL_FAST, ...ANSWERED }, log);
 }
 
 /** Resolves when `redis` takes commands. @throws Error when it does not within `timeoutMs` */
@@ -57,6 +57,12 @@ export async function whenReady(redis: Redis, timeoutMs: number): Promise<void> 
     redis.off('end', fail);
   }
 }
+
+/** A command has its time; a connection that says nothing for longer has lost its other end. */
+const ANSWERED: RedisOptions = { commandTimeout: LIMITS.storeCommandMs, socketTimeout: 5_000 };
+
+/** BullMQ blocks for 10 s at most and looks after its own commands. */
+const WAITING: RedisOptions = { maxRetriesPerRequest: null, socketTimeout: 12_000 };
 
 /** Rejected as soon as the connection is lost, never queued, never resent: a put is no retry. */
 const FAIL_FAST: RedisOptions = {
