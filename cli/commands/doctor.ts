@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { errnoCode } from '../../lib/errors.ts';
+import { HearthError } from '../../lib/errors.ts';
 import { GIB } from '../../lib/limits.ts';
 import { formatBytes } from '../../lib/units.ts';
 import { cleanLine } from '../clean-text.ts';
@@ -109,7 +109,7 @@ async function checkServer(context: Context): Promise<Check> {
   } catch (error) {
     // A machine without a platform is as healthy as one with it, unless one was named.
     const state = context.server === undefined ? 'warn' : 'fail';
-    const found = errnoCode(error) === 'PlatformUnavailable' ? (error as Error).message : url;
-    return { name: 'server', state, found: `not ready: ${found}`, hint: 'hearth up starts one' };
+    const found = error instanceof HearthError ? error.message : `${url} does not answer`;
+    return { name: 'server', state, found, hint: 'hearth up starts one' };
   }
 }

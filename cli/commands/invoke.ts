@@ -58,6 +58,8 @@ export async function invoke(context: Context, name: string, flags: InvokeFlags)
     if (context.json) await printJson(context, answer, startedAtMs);
     else await print(context, answer, flags.include === true);
     return (answer.statusCode ?? 0) >= 500 ? FUNCTION_FAILED_EXIT : 0;
+  } catch (error) {
+    throw interrupted.signal.aborted ? interrupted.signal.reason : error;
   } finally {
     forget();
     body?.stream.destroy();

@@ -35,6 +35,7 @@ export class Component {
   #child: Child | undefined;
   #stopping = new AbortController();
   #watching: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
   #addresses: Record<string, string> = {};
   #readyMs = 0;
   #restarts = 0;
@@ -68,8 +69,13 @@ export class Component {
     };
   }
 
-  /** SIGTERM, then SIGKILL when it does not end in time; no restart after this. */
-  async stop(): Promise<void> {
+  /** SIGTERM, once, then SIGKILL when it does not end in time; no restart after this. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  async #end(): Promise<void> {
     this.#stopping.abort();
     const child = this.#child;
     if (child !== undefined) {

@@ -27,6 +27,7 @@ if (process.env.FAKE_FAILS === '${name}') {
   console.error(JSON.stringify({ level: 'fatal', msg: 'failed', err: { message: 'no luck' } }));
   process.exit(1);
 }
+if (process.env.FAKE_HANGS === '${name}') await new Promise(() => setInterval(() => {}, 1000));
 const server = createServer((_, answer) => answer.end('ok'));
 server.listen(Number(process.env.HEARTH_PORT), '127.0.0.1', () => {
   const api = 'http://127.0.0.1:' + server.address().port;

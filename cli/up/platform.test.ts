@@ -9,25 +9,36 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HearthError } from '../../lib/errors.ts';
 import { writeFakeDaemons } from './fake-daemons.ts';
-import { type PlatformOptions, startPlatform } from './platform.ts';
+import { type Platform, type PlatformOptions, startPlatform } from './platform.ts';
 import { identify } from './process-id.ts';
 import { findCommand, pingRedis } from './redis.ts';
 
 interface Rig {
   options: PlatformOptions;
+  /** Stopped at the end of the test, whatever happens in it. */
+  start(changes?: Partial<PlatformOptions>): Promise<Platform>;
   journal(): string[];
   said: string[];
 }
 
 function rig(t: TestContext): Rig {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-up-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const platforms: Platform[] = [];
+  t.after(async () => {
+    for (const platform of platforms) await platform.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
   const journal = join(folder, 'journal');
   writeFileSync(journal, '');
   writeFakeDaemons(folder, journal);
   const said: string[] = [];
   return {
     said,
+    async start(changes = {}) {
+      const platform = await startPlatform({ ...this.options, ...changes });
+      platforms.push(platform);
+      return platform;
+    },
     journal: () => readFileSync(journal, 'utf8').split('\n').filter(Boolean),
     options: {
       dataRoot: join(folder, 'data'),
@@ -56,8 +67,9 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
 
 test('startPlatform() starts all, writes the address, stops in reverse order, Redis last', async (t) => {
   if (!needsRedis(t)) return;
-  const { options, journal } = rig(t);
-  const platform = await startPlatform(options);
+  const made = rig(t);
+  const { options, journal } = made;
+  const platform = await made.start();
   const names = platform.status().map((component) => component.name);
   assert.deepEqual(names, ['redis', 'builder', 'node-agent', 'scheduler', 'gateway']);
   for (const { pid, residentBytes } of platform.status()) {
@@ -83,9 +95,9 @@ test('startPlatform() starts all, writes the address, stops in reverse order, Re
 
 test('startPlatform() refuses a data root that another platform uses', async (t) => {
   if (!needsRedis(t)) return;
-  const { options } = rig(t);
-  const platform = await startPlatform(options);
-  t.after(() => platform.stop());
+  const made = rig(t);
+  await made.start();
+  const { options } = made;
   await assert.rejects(startPlatform(options), (error: HearthError) => {
     assert.equal(error.code, 'Conflict');
     assert.match(error.message, /already runs on .*\(process \d+\)/);
@@ -95,7 +107,8 @@ test('startPlatform() refuses a data root that another platform uses', async (t)
 
 test('startPlatform() names a port that is in use, or takes another when it may', async (t) => {
   if (!needsRedis(t)) return;
-  const { options } = rig(t);
+  const made = rig(t);
+  const { options } = made;
   const server = createServer();
   t.after(() => server.close());
   server.listen(0, '127.0.0.1');
@@ -105,9 +118,8 @@ test('startPlatform() names a port that is in use, or takes another when it may'
     code: 'Conflict',
     message: `port ${port} of 127.0.0.1 is in use`,
   });
-  const platform = await startPlatform({ ...options, port, anyPort: true });
+  const platform = await made.start({ port, anyPort: true });
   assert.notEqual(platform.url, `http://127.0.0.1:${port}`);
-  await platform.stop();
 });
 
 test('startPlatform() stops everything when a daemon fails, and shows the end of its log', async (t) => {
@@ -127,13 +139,13 @@ test('startPlatform() stops everything when a daemon fails, and shows the end of
 
 test('a daemon that dies is started again, and that is said', async (t) => {
   if (!needsRedis(t)) return;
-  const { options, said } = rig(t);
-  const platform = await startPlatform(options);
-  t.after(() => platform.stop());
+  const made = rig(t);
+  const { said } = made;
+  const platform = await made.start();
   const before = platform.status().find(({ name }) => name === 'gateway');
   process.kill(before?.pid ?? 0, 'SIGKILL');
   await until('ready again', () => said.some((line) => line.startsWith('gateway is ready again')));
-  assert.equal(said[0], 'gateway ended (signal SIGKILL); starting it again in 200ms');
+  assert.equal(said[1], 'gateway ended (signal SIGKILL); starting it again in 200ms');
   const after = platform.status().find(({ name }) => name === 'gateway');
   assert.equal(after?.restarts, 1);
   assert.notEqual(after?.pid, before?.pid);
@@ -142,7 +154,8 @@ test('a daemon that dies is started again, and that is said', async (t) => {
 
 test('after kill -9 of the supervisor nothing is left, and the next start works', async (t) => {
   if (!needsRedis(t)) return;
-  const { options, journal } = rig(t);
+  const made = rig(t);
+  const { options, journal } = made;
   const { say: _, ...plain } = options;
   const script = `
     import { startPlatform } from ${JSON.stringify(join(import.meta.dirname, 'platform.js'))};
@@ -160,13 +173,14 @@ test('after kill -9 of the supervisor nothing is left, and the next start works'
   await until('all gone', () => pids.every((pid) => identify(pid) === undefined));
   assert.equal(journal().filter((line) => line.startsWith('stop')).length, 4);
 
-  const platform = await startPlatform(options);
-  await platform.stop();
+  await made.start();
 });
 
 test('a start that is given up stops what runs by then', async (t) => {
   if (!needsRedis(t)) return;
   const { options, journal } = rig(t);
+  process.env.FAKE_HANGS = 'gateway';
+  t.after(() => delete process.env.FAKE_HANGS);
   const giveUp = new AbortController();
   const starting = startPlatform({ ...options, signal: giveUp.signal });
   await until('a daemon runs', () => journal().some((line) => line.startsWith('start')));

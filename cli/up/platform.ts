@@ -51,17 +51,20 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   makeFolders(options.dataRoot, runFolder);
   const lock = takeLock(join(runFolder, 'up.lock'), options.dataRoot);
   const started: Component[] = [];
-  options.signal?.addEventListener('abort', () => void stopAll(started));
+  const giveUp = (): void => void stopAll(started);
+  options.signal?.addEventListener('abort', giveUp);
   try {
     await endLeftovers(runFolder, options.say);
     options.signal?.throwIfAborted();
     const ports = await choosePorts(options);
     const redisUrl = options.redisUrl ?? `unix://${join(runFolder, 'redis.sock')}`;
-    const components = componentMaker(options, runFolder);
-    if (options.redisUrl === undefined) await components.startAll(started, [redis(options)]);
     const environment = planEnvironment({ ...options, ports, redisUrl });
     const launches = DAEMONS.map((name) => daemon(name, environment[name], options));
+    const components = componentMaker(options, runFolder);
+    options.say(`starting in ${options.dataRoot}`);
+    if (options.redisUrl === undefined) await components.startAll(started, [redis(options)]);
     await components.startAll(started, launches);
+    options.signal?.throwIfAborted();
     const url = publicUrl(options.host, ports.gateway);
     const addressFile = join(runFolder, 'gateway.json');
     writeFileSync(addressFile, JSON.stringify({ url, pid: process.pid }), { mode: 0o644 });
@@ -79,6 +82,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await stopAll(started);
     lock.release();
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp);
   }
 }
 
