@@ -18,6 +18,7 @@ const RATE: RateLimits = {
   burstBytes: LIMITS.logBurstBytes,
 };
 const NEWLINE = 0x0a;
+const LINE_COST_BYTES = 128;
 
 interface Stream {
   splitter: LineSplitter;
@@ -31,6 +32,8 @@ export class InstanceLog {
   readonly #streams: Record<'stdout' | 'stderr', Stream> = { stdout: stream(), stderr: stream() };
   readonly #lastTexts: string[] = [];
   #rate: RateState = freshRate(RATE, performance.now());
+  /** Output dropped and not yet told. */
+  #droppedBytes = 0;
 
   constructor(options: InstanceLogOptions) {
     this.#options = options;
@@ -38,15 +41,16 @@ export class InstanceLog {
 
   /** Takes a chunk of the container's output. */
   output(name: 'stdout' | 'stderr', chunk: Buffer): void {
-    const verdict = admit(this.#rate, chunk.length, RATE, performance.now());
+    const verdict = admit(this.#rate, costOf(chunk), RATE, performance.now());
     this.#rate = verdict.state;
     const target = this.#streams[name];
     if (!verdict.accepted) {
       this.#options.onDropped(chunk.length);
+      this.#droppedBytes += chunk.length;
       target.skipping = true;
       return;
     }
-    if (verdict.resumedAfterBytes !== undefined) this.#sayDropped(verdict.resumedAfterBytes);
+    this.#sayDropped();
     for (const line of target.splitter.push(afterSkip(target, chunk))) this.#line(name, line);
   }
 
@@ -62,17 +66,19 @@ export class InstanceLog {
 
   /** Writes what is left of unended lines and says what was dropped last. */
   end(): void {
-    if (this.#rate.droppedBytes > 0) this.#sayDropped(this.#rate.droppedBytes);
-    this.#rate = { ...this.#rate, droppedBytes: 0 };
+    this.#sayDropped();
     for (const name of ['stdout', 'stderr'] as const) {
       const rest = this.#streams[name].splitter.flush();
       if (rest !== undefined) this.#line(name, rest);
     }
   }
 
-  #sayDropped(bytes: number): void {
+  #sayDropped(): void {
+    if (this.#droppedBytes === 0) return;
     const limit = `${formatBytes(RATE.bytesPerSecond)}/s`;
-    this.system(`… ${formatBytes(bytes)} dropped (limit ${limit})`);
+    const text = `… ${formatBytes(this.#droppedBytes)} dropped (limit ${limit})`;
+    this.#droppedBytes = 0;
+    this.system(text);
   }
 
   #line(name: LogLine['stream'], text: string): void {
@@ -82,6 +88,13 @@ export class InstanceLog {
     const line: LogLine = { timeMs: Date.now(), functionName, instanceId, stream: name, text };
     this.#options.target().append(line);
   }
+}
+
+/** What a chunk takes of the rate: short lines cost what is kept beside their text. */
+function costOf(chunk: Buffer): number {
+  let lines = 0;
+  for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) lines++;
+  return chunk.length + lines * LINE_COST_BYTES;
 }
 
 function stream(): Stream {

@@ -13,11 +13,11 @@ test('a burst passes, then the bucket is dry', () => {
   }
   const verdict = admit(state, 1, LIMITS, 0);
   assert.equal(verdict.accepted, false);
-  assert.equal(verdict.state.droppedBytes, 1);
+  assert.equal(verdict.state.shut, true);
 });
 
-test('a dry bucket stays shut for a second, then says what was lost', () => {
-  let { state } = admit({ tokens: 0, atMs: 0, droppedBytes: 0 }, 50, LIMITS, 0);
+test('a dry bucket stays shut for a second', () => {
+  let { state } = admit({ tokens: 0, atMs: 0, shut: false }, 50, LIMITS, 0);
   for (const nowMs of [250, 500, 990]) {
     const verdict = admit(state, 50, LIMITS, nowMs);
     assert.equal(verdict.accepted, false);
@@ -25,8 +25,7 @@ test('a dry bucket stays shut for a second, then says what was lost', () => {
   }
   const verdict = admit(state, 50, LIMITS, 1000);
   assert.equal(verdict.accepted, true);
-  assert.equal(verdict.resumedAfterBytes, 200);
-  assert.equal(verdict.state.droppedBytes, 0);
+  assert.equal(verdict.state.shut, false);
 });
 
 test('10 s of a flood let through the burst and the rate, no more', () => {
@@ -42,6 +41,14 @@ test('10 s of a flood let through the burst and the rate, no more', () => {
 });
 
 test('a clock that goes back earns nothing', () => {
-  const { state } = admit({ tokens: 10, atMs: 1000, droppedBytes: 0 }, 5, LIMITS, 0);
+  const { state } = admit({ tokens: 10, atMs: 1000, shut: false }, 5, LIMITS, 0);
   assert.equal(state.tokens, 5);
+});
+
+test('what is more than a full bucket passes when it is full', () => {
+  const first = admit(freshRate(LIMITS, 0), 5_000, LIMITS, 0);
+  assert.equal(first.accepted, true);
+  assert.equal(first.state.tokens, 0);
+  assert.equal(admit(first.state, 5_000, LIMITS, 7_000).accepted, false);
+  assert.equal(admit(first.state, 5_000, LIMITS, 8_000).accepted, true);
 });

@@ -1,9 +1,9 @@
-/** A token bucket with a memory of what it refused. */
+/** A token bucket that, once dry, stays shut for a while. */
 export interface RateState {
   tokens: number;
   atMs: number;
-  /** Bytes refused since the bucket ran dry; 0 while it lets bytes through. */
-  droppedBytes: number;
+  /** The bucket ran dry, and nothing passes until it holds a second's worth. */
+  shut: boolean;
 }
 
 export interface RateLimits {
@@ -14,13 +14,11 @@ export interface RateLimits {
 export interface RateVerdict {
   state: RateState;
   accepted: boolean;
-  /** Set when output goes through again: what was lost before. */
-  resumedAfterBytes?: number;
 }
 
 /** A full bucket. */
 export function freshRate(limits: RateLimits, nowMs: number): RateState {
-  return { tokens: limits.burstBytes, atMs: nowMs, droppedBytes: 0 };
+  return { tokens: limits.burstBytes, atMs: nowMs, shut: false };
 }
 
 /**
@@ -35,14 +33,10 @@ export function admit(
 ): RateVerdict {
   const earned = (Math.max(0, nowMs - state.atMs) * limits.bytesPerSecond) / 1000;
   const tokens = Math.min(limits.burstBytes, state.tokens + earned);
-  const needed = state.droppedBytes > 0 ? Math.max(bytes, limits.bytesPerSecond) : bytes;
-  if (tokens < needed) {
-    const droppedBytes = state.droppedBytes + bytes;
-    return { accepted: false, state: { tokens, atMs: nowMs, droppedBytes } };
-  }
-  return {
-    accepted: true,
-    state: { tokens: tokens - bytes, atMs: nowMs, droppedBytes: 0 },
-    ...(state.droppedBytes > 0 ? { resumedAfterBytes: state.droppedBytes } : {}),
-  };
+  // What is more than a full bucket passes when the bucket is full.
+  const asked = Math.min(bytes, limits.burstBytes);
+  const needed = state.shut ? Math.max(asked, limits.bytesPerSecond) : asked;
+  const accepted = tokens >= needed;
+  const left = accepted ? tokens - asked : tokens;
+  return { accepted, state: { tokens: left, atMs: nowMs, shut: !accepted } };
 }

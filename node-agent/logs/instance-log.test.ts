@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LogLine } from '../../lib/log-line.ts';
+import { InstanceLog } from './instance-log.ts';
+
+function newLog(): { log: InstanceLog; lines: LogLine[]; dropped: () => number } {
+  const lines: LogLine[] = [];
+  let dropped = 0;
+  const log = new InstanceLog({
+    target: () => ({ append: (line) => lines.push(line) }),
+    functionName: 'hello',
+    instanceId: 'i-1',
+    onDropped: (bytes) => {
+      dropped += bytes;
+    },
+  });
+  return { log, lines, dropped: () => dropped };
+}
+
+test('streams are lines of their own; the tail keeps the last of all', () => {
+  const { log, lines } = newLog();
+  log.output('stdout', Buffer.from('a\nb'));
+  log.output('stderr', Buffer.from('x\n'));
+  log.system('note');
+  log.end();
+  assert.deepEqual(
+    lines.map(({ stream, text }) => `${stream} ${text}`),
+    ['stdout a', 'stderr x', 'system note', 'stdout b'],
+  );
+  for (let i = 0; i < 50; i++) log.output('stdout', Buffer.from(`${i}\n`));
+  assert.deepEqual(log.tail.length, 20);
+  assert.equal(log.tail.at(-1), '49');
+});
+
+test('a flood of short lines is kept to what it takes on the disk', () => {
+  const { log, lines, dropped } = newLog();
+  const chunk = Buffer.from('hello world\n'.repeat(5_000));
+  for (let i = 0; i < 200; i++) log.output('stdout', chunk);
+  log.end();
+  assert.ok(lines.length < 75_000, String(lines.length));
+  assert.ok(dropped() > 5_000_000);
+  assert.match(lines.at(-1)?.text ?? '', /^… [\d.]+ MiB dropped \(limit 1 MiB\/s\)$/);
+});
+
+test('after a drop output goes on at a line’s start', (t) => {
+  const { log, lines } = newLog();
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  log.output('stdout', Buffer.from('whole\nbegun'));
+  log.output('stdout', Buffer.alloc(20 * 1024 * 1024, 'z'));
+  nowMs = 60_000;
+  log.output('stdout', Buffer.from('cut off\nnext\n'));
+  assert.deepEqual(
+    lines.map(({ text }) => text),
+    ['whole', '… 20 MiB dropped (limit 1 MiB/s)', 'begun', 'next'],
+  );
+});
