@@ -8,7 +8,7 @@ import { errorText } from './guest-error.ts';
 export function answerFailure(response: ServerResponse, error: unknown, callId: string): void {
   process.stderr.write(`call ${callId} failed: ${errorText(error)}\n`);
   if (response.headersSent) {
-    response.destroy();
+    if (!response.writableEnded) response.destroy();
     return;
   }
   const body = JSON.stringify({ error: 'the function failed; its log says why', callId });

@@ -7,7 +7,7 @@ import { errorText, HandlerInvalid } from './guest-error.ts';
 import { captureListen } from './listen-capture.ts';
 import { nodeListener } from './node-handler.ts';
 import { RequestChoice } from './request-choice.ts';
-import { createServer, drainOnSigterm, listen, tuneServer } from './serve.ts';
+import { createServer, drainOnSigterm, exitAtOnce, listen, tuneServer } from './serve.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { hasStatusPipe, sayFailed, sayReady } from './status-pipe.ts';
 import { webListener } from './web-handler.ts';
@@ -104,4 +104,5 @@ function fail(error: unknown): void {
 }
 
 process.on('uncaughtException', fail);
+process.on('SIGTERM', exitAtOnce);
 main().catch(fail);

@@ -9,14 +9,14 @@ const HEADER_BYTES_MAX = 64 * 1024;
 /** A server for `listener` that does not listen yet. */
 export function createServer(listener: RequestListener): Server {
   // Bodies may take as long as the call may: the gateway's timeout bounds them.
-  const options = { maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: 0 };
-  return tuneServer(http.createServer(options, listener));
+  return tuneServer(http.createServer(listener));
 }
 
 /** Settings that the gateway relies on, also for a server that the program made itself. */
 export function tuneServer(server: Server): Server {
   server.keepAliveTimeout = Math.max(server.keepAliveTimeout, KEEP_ALIVE_MS);
   server.requestTimeout = 0;
+  (server as { maxHeaderSize?: number }).maxHeaderSize ??= HEADER_BYTES_MAX;
   return server;
 }
 
@@ -32,11 +32,17 @@ export function listen(server: Server, at: { fd: number } | { port: number }): P
   });
 }
 
+/** What SIGTERM does until somebody serves: as PID 1 a process has no default action for it. */
+export function exitAtOnce(): void {
+  process.exit(143);
+}
+
 /**
  * Ends the process with SIGTERM: no new connections, calls in flight finish, connections close
  * after their last answer. The agent's grace bounds it.
  */
 export function drainOnSigterm(server: Server): void {
+  process.off('SIGTERM', exitAtOnce);
   let draining = false;
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     if (draining) response.shouldKeepAlive = false;

@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type GuestOptions, readyGuest } from '../testing/spawn-guest.ts';
+import { type GuestOptions, readyGuest, spawnGuest } from '../testing/spawn-guest.ts';
 
 const COMMAND = [process.execPath, join(import.meta.dirname, 'main.js')];
 
@@ -67,6 +67,50 @@ describe('serving', () => {
     call.destroy();
     while (!guest.stdout().includes('finally')) await new Promise((r) => setTimeout(r, 5));
     assert.match(guest.stdout(), /abort AbortError/);
+  });
+
+  it('ends an endless stream for HEAD, and for a caller that left before it began', async (t) => {
+    const files = {
+      'index.mjs': `async function* endless(name) {
+          try { for (;;) yield name } finally { console.log(name, 'ended') } }
+        export default async (request, { signal }) => {
+          if (request.method === 'HEAD') return endless('head');
+          console.log('in');
+          await new Promise((go) => signal.addEventListener('abort', go));
+          return endless('left') }`,
+    };
+    const guest = await readyGuest(t, of(files));
+    assert.equal((await guest.call('/', { method: 'HEAD' })).status, 200);
+    const call = request({ socketPath: guest.socketPath, path: '/', agent: false });
+    call.on('error', () => {});
+    call.end();
+    while (!guest.stdout().includes('in\n')) await new Promise((r) => setTimeout(r, 5));
+    call.destroy();
+    while (!guest.stdout().includes('left')) await new Promise((r) => setTimeout(r, 5));
+    assert.match(guest.stdout(), /head ended/);
+    guest.child.kill('SIGTERM');
+    assert.deepEqual(await guest.exited, { code: 0, signal: null });
+  });
+
+  it("a header that is none is the function's own 500", async (t) => {
+    const body = 'async function* () { yield "a"; throw new Error("later") }';
+    const files = {
+      'index.mjs': `export default () => ({ status: 200, headers: new Map([['a', 'b\\nc']]),
+        body: (${body})(), arrayBuffer() {} })`,
+    };
+    const guest = await readyGuest(t, of(files));
+    assert.equal((await guest.call('/')).status, 500);
+    assert.equal((await guest.call('/')).status, 500);
+  });
+
+  it('SIGTERM while the handler is imported ends it at once', async (t) => {
+    const files = {
+      'index.mjs': 'console.log("top"); await new Promise((r) => setTimeout(r, 60_000))',
+    };
+    const guest = spawnGuest(t, of(files));
+    while (!guest.stdout().includes('top')) await new Promise((r) => setTimeout(r, 5));
+    guest.child.kill('SIGTERM');
+    assert.deepEqual(await guest.exited, { code: 143, signal: null });
   });
 
   it('aborts the signal at the deadline', async (t) => {

@@ -14,26 +14,34 @@ export async function writeChunks(
   chunks: Chunks,
   writeHead: (first: unknown) => void,
 ): Promise<void> {
-  let gone = false;
-  const closed = (): void => {
-    gone = true;
-    // A source that waits for its next event ends here; its failure has nobody to hear it.
-    void Promise.resolve(chunks.return?.()).catch(() => {});
+  let isOpen = true;
+  const stop = (): void => {
+    if (isOpen) void endSource(chunks);
+    isOpen = false;
   };
-  response.once('close', closed);
+  response.once('close', stop);
   try {
-    const head = await firstOrHeaders(response, chunks, writeHead);
-    let item = head;
-    while (!item.done && !gone) {
+    let item = await firstOrHeaders(response, chunks, writeHead);
+    // The answer to HEAD ends with its head, however long the source could go on.
+    while (!item.done && !response.destroyed && response.req.method !== 'HEAD') {
       if (!response.write(asChunk(item.value))) await drained(response);
       item = await chunks.next();
     }
+    if (item.done) isOpen = false;
   } catch (error) {
-    if (!gone) throw error;
+    if (!response.destroyed) throw error;
   } finally {
-    response.off('close', closed);
+    response.off('close', stop);
+    stop();
   }
-  if (!gone) response.end();
+  if (!response.destroyed) response.end();
+}
+
+/** Its failure has nobody to hear it. A generator that waits ends at its next step. */
+async function endSource(chunks: Chunks): Promise<void> {
+  try {
+    await chunks.return?.();
+  } catch {}
 }
 
 /** Headers leave at once when the first chunk is not there yet: a client waits for them. */
@@ -43,6 +51,8 @@ async function firstOrHeaders(
   writeHead: (first: unknown) => void,
 ): Promise<IteratorResult<unknown>> {
   const next = Promise.resolve(chunks.next());
+  // Heard below, unless the head is refused first.
+  next.catch(() => {});
   const soon = await Promise.race([
     next,
     new Promise<undefined>((go) => setImmediate(go, undefined)),

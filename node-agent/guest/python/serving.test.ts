@@ -66,6 +66,12 @@ def handler(r):
     while (!guest.stdout().includes('finally')) await new Promise((r) => setTimeout(r, 5));
   });
 
+  it('ends an endless generator for HEAD', async (t) => {
+    const files = { 'app.py': 'def handler(r):\n  while True:\n    yield "x"' };
+    const guest = await readyGuest(t, of(files));
+    assert.equal((await guest.call('/', { method: 'HEAD' })).body, '');
+  });
+
   it('keeps a connection for many calls, also when a body was not read', async (t) => {
     const guest = await readyGuest(t, of({ 'app.py': 'def handler(r):\n  return "ok"' }));
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

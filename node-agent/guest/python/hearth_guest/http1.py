@@ -217,14 +217,14 @@ class Answer:
         self.started = False
         self.finished = False
         self._chunked = False
-        self._bodyless = False
+        self.bodyless = False
         self._left = None
 
     def start(self, status, headers, length=None):
         """Sends the head with the next bytes. `headers` are pairs; `length` of a known body."""
         reason = _reason(status)
         lines = [f"HTTP/1.1 {status} {reason}"]
-        self._bodyless = self._head.method == "HEAD" or status in (204, 304)
+        self.bodyless = self._head.method == "HEAD" or status in (204, 304)
         for name, value in headers:
             lower = name.lower()
             if lower == "content-length" and length is None and value.isdigit():
@@ -235,7 +235,7 @@ class Answer:
             if status not in (204, 304):
                 lines.append(f"content-length: {length}")
             self._left = length
-        elif not self._bodyless:
+        elif not self.bodyless:
             self._chunked = self._head.version == "HTTP/1.1"
             self.keep_alive = self.keep_alive and self._chunked
             if self._chunked:
@@ -248,7 +248,7 @@ class Answer:
     def send(self, data):
         """Sends bytes of the body, and the head if it has not left yet."""
         head, self._pending = self._pending, b""
-        if self._bodyless or not data:
+        if self.bodyless or not data:
             if head:
                 self._write(head)
             return
@@ -267,7 +267,7 @@ class Answer:
             self.send(b"")
         if self._chunked:
             self._write(b"0\r\n\r\n")
-        if self._left and not self._bodyless:
+        if self._left and not self.bodyless:
             self.keep_alive = False
         self.finished = True
 

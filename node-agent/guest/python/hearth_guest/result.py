@@ -66,7 +66,8 @@ def _stream(answer, status, pairs, chunks):
         answer.start(status, pairs)
         if first is not None:
             answer.send(as_bytes(first))
-        for chunk in chunks:
+        # The answer to HEAD ends with its head, however long the generator could go on.
+        for chunk in chunks if not answer.bodyless else ():
             answer.send(as_bytes(chunk))
         answer.end()
     finally:
