@@ -37,7 +37,9 @@ function nodeDockerfile(handler: string, facts: FolderFacts): GeneratedDockerfil
     'FROM hearth/node:24',
     'WORKDIR /app',
     // Before the sources, so that a change of them does not install everything again.
-    ...(installs ? [`COPY ${files.join(' ')} ./`, `RUN ${install} && rm -rf /tmp/npm /tmp/node-compile-cache`] : []),
+    ...(installs
+      ? [`COPY ${files.join(' ')} ./`, `RUN ${install} && rm -rf /tmp/npm /tmp/node-compile-cache`]
+      : []),
     ...tail(handler, ['node', '/opt/hearth/guest/node/main.js']),
   ];
   return { text: `${lines.join('\n')}\n`, excludes: installs ? ['node_modules'] : [] };

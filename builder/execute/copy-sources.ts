@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Excludes } from '../../lib/dockerignore.ts';
 import { compileGlob, matchGlob } from '../../lib/glob.ts';
@@ -87,6 +88,10 @@ function tokensOf(pattern: string, part: string) {
 function whyNot(from: SourceTree, source: string): string {
   if (GLOB.test(source)) return '';
   if (from.excludes?.(source)) return ': .dockerignore excludes it';
+  const { node: link } = from.tree.resolve(source, { followLast: false });
+  if (link?.kind === 'symlink') {
+    return `: it is a link to ${readlinkSync(link.hostPath)}, and links do not lead out`;
+  }
   const { names, child } = siblings(from, source);
   const near = suggest(child, names);
   return near === undefined ? '' : ` (did you mean ${near}?)`;
