@@ -6,6 +6,16 @@ export interface TimedCall {
   status: number;
   /** The answer waited for a start. */
   isCold: boolean;
+  /** Milliseconds by phase of that start, from `Server-Timing`. */
+  phases: Record<string, number>;
+}
+
+/** `queue;dur=1.20, spawn;dur=3.40` (W3C Server Timing). */
+export function parseServerTiming(field: string): Record<string, number> {
+  const entries = field.split(',').map((part) => /^\s*([a-z]+);dur=([0-9.]+)/.exec(part));
+  return Object.fromEntries(
+    entries.filter((match) => match !== null).map(([, name, ms]) => [name, Number(ms)]),
+  );
 }
 
 /** One GET, from the first byte sent until the last byte of the answer. */
@@ -16,8 +26,10 @@ export function timedCall(url: string, agent: Agent): Promise<TimedCall> {
       answer.resume();
       answer.once('error', reject);
       answer.once('end', () => {
-        const isCold = answer.headers['server-timing'] !== undefined;
-        resolve({ ms: performance.now() - beganMs, status: answer.statusCode ?? 0, isCold });
+        const ms = performance.now() - beganMs;
+        const timing = answer.headers['server-timing'];
+        const phases = parseServerTiming(String(timing ?? ''));
+        resolve({ ms, status: answer.statusCode ?? 0, isCold: timing !== undefined, phases });
       });
     })
       .once('error', reject)

@@ -3,7 +3,14 @@ import type { Spread } from './percentiles.ts';
 
 /** One row of the result: ours beside a control that was measured in turns with it. */
 export type Row =
-  | { name: string; what: string; ours: Spread; control?: { what: string; spread: Spread } }
+  | {
+      name: string;
+      what: string;
+      ours: Spread;
+      /** Median milliseconds of each phase, in their order. */
+      phasesP50?: Record<string, number>;
+      control?: { what: string; spread: Spread };
+    }
   | { name: string; what: string; bytes: Record<string, number> }
   | { name: string; what: string; missing: string };
 
@@ -32,13 +39,15 @@ function linesOf(row: Row): string[][] {
       ...Object.entries(row.bytes).map(([name, bytes]) => [`  ${name}: ${formatBytes(bytes)}`]),
     ];
   }
-  const { ours, control } = row;
-  if (control === undefined) return [[row.what, ...cells(ours), '']];
-  const ratio = (ours.p50 / control.spread.p50).toFixed(2);
-  return [
-    [row.what, ...cells(ours), ratio],
-    [`  control: ${control.what}`, ...cells(control.spread), ''],
-  ];
+  const { ours, control, phasesP50 } = row;
+  const ratio = control === undefined ? '' : (ours.p50 / control.spread.p50).toFixed(2);
+  const lines = [[row.what, ...cells(ours), ratio]];
+  for (const [phase, ms] of Object.entries(phasesP50 ?? {})) {
+    lines.push([`  of which ${phase}`, '', ms.toFixed(2)]);
+  }
+  if (control !== undefined)
+    lines.push([`  control: ${control.what}`, ...cells(control.spread), '']);
+  return lines;
 }
 
 function cells(spread: Spread): string[] {

@@ -65,6 +65,7 @@ async function coldRow({ platform, coldCalls }: RowOptions): Promise<Row> {
   const agent = new Agent({ keepAlive: true });
   const ours: number[] = [];
   const control: number[] = [];
+  const phases: Record<string, number[]> = {};
   for (let i = 0; i < coldCalls; i++) {
     await endInstances(platform);
     const call = await timedCall(urlOf(platform), agent);
@@ -72,11 +73,21 @@ async function coldRow({ platform, coldCalls }: RowOptions): Promise<Row> {
       throw new Error(`cold call ${i}: status ${call.status}, cold ${call.isCold}`);
     }
     ours.push(call.ms);
+    for (const [phase, ms] of Object.entries(call.phases)) {
+      phases[phase] = [...(phases[phase] ?? []), ms];
+    }
     control.push(await spawnNodeMs());
   }
   agent.destroy();
-  const spread = spreadOf(control);
-  return { name: 'cold', what, ours: spreadOf(ours), control: { what: 'spawn node', spread } };
+  return {
+    name: 'cold',
+    what,
+    ours: spreadOf(ours),
+    phasesP50: Object.fromEntries(
+      Object.entries(phases).map(([phase, values]) => [phase, spreadOf(values).p50]),
+    ),
+    control: { what: 'spawn node', spread: spreadOf(control) },
+  };
 }
 
 async function warmRow({ platform, warmCalls }: RowOptions): Promise<Row> {
