@@ -67,6 +67,12 @@ test('deploy --json prints one object, --no-wait does not follow, --force is sen
   assert.equal((fake.deploys[1] as DeployRequest).force, true);
 });
 
+test('deploy --print-dockerfile needs no server', async (t) => {
+  const ran = await runHearth(['deploy', 'hello', '--print-dockerfile'], { cwd: helloFolder(t) });
+  assert.equal(ran.exit, 0, ran.err);
+  assert.match(ran.out, /^FROM hearth\/node:24\n/);
+});
+
 test('deploy follows on after a broken connection, each event once', async (t) => {
   const fake = await startFakeGateway(t);
   const path = '/v1/builds/b-1/events';

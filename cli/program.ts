@@ -75,6 +75,7 @@ function addDeploy(program: Command, run: Run): void {
     .option('--build-arg <k=v>', 'build argument', collect)
     .option('--runtime <name>', 'dockerfile, node or python')
     .option('--handler <file>', 'module with the handler, for node and python')
+    .option('--print-dockerfile', 'show the Dockerfile that would be built, and stop')
     .option('--force', 'build again, in place of a deploy that is on its way')
     .option('--strict', 'warnings about the folder are errors')
     .option('--no-wait', 'do not follow the deploy to its end')

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { cleanText } from '../clean-text.ts';
 import { connect } from '../connection.ts';
-import { type DeployResult, deployFolder } from '../deploy/deploy.ts';
+import { folderDockerfile } from '../deploy/context.ts';
+import { type DeployResult, deployFolder, readFolder } from '../deploy/deploy.ts';
 import { excerpt } from '../deploy/excerpt.ts';
 import { type SpecFlags, specOfFlags } from '../deploy/flags.ts';
 import { ProgressView } from '../deploy/progress-view.ts';
@@ -14,6 +15,7 @@ export interface DeployFlags extends SpecFlags {
   force?: boolean;
   strict?: boolean;
   wait?: boolean;
+  printDockerfile?: boolean;
 }
 
 /** `hearth deploy DIR`. Resolves with the exit code. */
@@ -22,6 +24,7 @@ export async function deploy(
   folder: string,
   flags: DeployFlags,
 ): Promise<number> {
+  if (flags.printDockerfile === true) return printDockerfile(context, folder, flags);
   const view = new ProgressView(context.terminal);
   const interrupted = new AbortController();
   const forget = onInterrupt(
@@ -48,6 +51,17 @@ export async function deploy(
   } finally {
     forget();
   }
+}
+
+/** What would be built, without a server: the folder's own Dockerfile or the generated one. */
+function printDockerfile(context: Context, folder: string, flags: DeployFlags): number {
+  const { root, spec } = readFolder(folder, specOfFlags(flags));
+  const text =
+    spec.runtime === 'dockerfile'
+      ? readFileSync(join(root, spec.dockerfile), 'utf8')
+      : folderDockerfile(root, spec).text;
+  context.terminal.out(text);
+  return 0;
 }
 
 function tell(result: DeployResult): string {

@@ -154,10 +154,21 @@ async function print(context: Context, answer: IncomingMessage, include: boolean
     context.terminal.err(`the function answered ${answer.statusCode}\n`);
   }
   try {
-    await pipeline(answer, process.stdout, { end: false });
+    await pipeline(answer, withLastNewline, process.stdout, { end: false });
   } catch (cause) {
     throw new HearthError('ResponseInvalid', 'the answer broke off before its end', { cause });
   }
+}
+
+/** On a terminal the prompt begins on a line of its own; a pipe gets the bytes as they are. */
+async function* withLastNewline(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let last: number | undefined;
+  for await (const chunk of chunks) {
+    yield chunk;
+    last = chunk.at(-1) ?? last;
+  }
+  const newline = 0x0a;
+  if (process.stdout.isTTY && last !== newline) yield Buffer.of(newline);
 }
 
 async function printJson(

@@ -61,15 +61,12 @@ export async function quickstart(context: Context, flags: QuickstartFlags): Prom
 
 /** @throws HearthError KernelUnsupported with all that is missing */
 async function preflight(dataRoot: string): Promise<void> {
-  const failed = (await machineChecks(dataRoot)).filter((check) => check.state === 'fail');
+  const failed = (await machineChecks(dataRoot)).filter((check) => check.ok === 'fail');
   if (failed.length === 0) return;
-  const text = failed.map((check) => `${check.name}: ${check.found}`).join('; ');
-  const hint = failed.find((check) => check.hint !== undefined)?.hint;
-  throw new HearthError(
-    'KernelUnsupported',
-    `this machine cannot run Hearth: ${text}`,
-    hint === undefined ? {} : { hint },
-  );
+  const found = failed.map((check) => `${check.name}: ${check.found}`).join('; ');
+  throw new HearthError('KernelUnsupported', `this machine cannot run Hearth: ${found}`, {
+    hint: failed.map((check) => check.meaning).join('; '),
+  });
 }
 
 function sayPort(url: string, flags: QuickstartFlags, say: (line: string) => void): void {

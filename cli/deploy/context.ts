@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDockerignore } from '../../lib/dockerignore.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { type GeneratedDockerfile, generateDockerfile } from '../../lib/generated-dockerfile.ts';
 import type { FunctionSpec } from '../../lib/spec.ts';
 import { mayHoldSecret, secretIn } from './secret-check.ts';
 import { checkSize } from './size-check.ts';
@@ -15,10 +16,7 @@ export interface BuildContext {
   warnings: string[];
 }
 
-/**
- * What a folder without a Dockerfile and without a .dockerignore leaves out: version control,
- * caches, and packages that the generated Dockerfile installs itself.
- */
+/** What a folder without a Dockerfile and without a .dockerignore leaves out. */
 const DEFAULT_IGNORE = [
   '.git',
   '.hg',
@@ -63,26 +61,26 @@ export function requireFolder(folder: string, shown: string): void {
 
 /** `<Dockerfile>.dockerignore` goes before `.dockerignore`, as in BuildKit. */
 function ignoreRules(root: string, spec: FunctionSpec) {
-  const own = spec.runtime === 'dockerfile' ? [`${spec.dockerfile}.dockerignore`] : [];
+  const isOwn = spec.runtime === 'dockerfile';
+  const own = isOwn ? [`${spec.dockerfile}.dockerignore`] : [];
   const file = [...own, '.dockerignore'].find((name) => existsSync(join(root, name)));
-  const always = new Set(spec.runtime === 'dockerfile' ? [spec.dockerfile] : []);
-  if (file !== undefined) {
-    always.add(file);
-    return { excludes: parseDockerignore(readFileSync(join(root, file), 'utf8')), always };
-  }
-  const lines = spec.runtime === 'dockerfile' ? [] : [...DEFAULT_IGNORE, ...installed(root)];
-  return { excludes: parseDockerignore(lines.join('\n')), always };
+  const always = new Set(isOwn ? [spec.dockerfile] : []);
+  if (file !== undefined) always.add(file);
+  const rules = [
+    file === undefined ? DEFAULT_IGNORE.join('\n') : readFileSync(join(root, file), 'utf8'),
+    ...(isOwn ? [] : folderDockerfile(root, spec).excludes),
+  ];
+  const text = isOwn && file === undefined ? '' : rules.join('\n');
+  return { excludes: parseDockerignore(text), always };
 }
 
-/** node_modules comes from `npm ci` in the image, when the folder names dependencies. */
-function installed(root: string): string[] {
-  try {
-    const text = readFileSync(join(root, 'package.json'), 'utf8');
-    const { dependencies } = JSON.parse(text) as { dependencies?: object };
-    return Object.keys(dependencies ?? {}).length > 0 ? ['node_modules'] : [];
-  } catch {
-    return [];
-  }
+/** The Dockerfile that the builder will write for a folder without one. */
+export function folderDockerfile(root: string, spec: FunctionSpec): GeneratedDockerfile {
+  const path = join(root, 'package.json');
+  return generateDockerfile(spec, {
+    names: readdirSync(root),
+    ...(existsSync(path) ? { packageJson: readFileSync(path, 'utf8') } : {}),
+  });
 }
 
 const SHOWN_MAX = 5;

@@ -36,10 +36,7 @@ export type DeployResult =
  * @throws HearthError whatever the folder, the server or the build finds wrong
  */
 export async function deployFolder(api: ApiClient, options: DeployOptions): Promise<DeployResult> {
-  const root = resolve(options.folder);
-  const shown = basename(root) === options.folder ? `./${options.folder}` : options.folder;
-  requireFolder(root, shown);
-  const spec = folderSpec(root, shown, options.flags);
+  const { root, spec } = readFolder(options.folder, options.flags);
   const context = readContext(root, spec);
   tellWarnings(context, options);
   await askForAccess(api, spec.name, options.signal);
@@ -56,6 +53,20 @@ export async function deployFolder(api: ApiClient, options: DeployOptions): Prom
   }
   if (!options.wait) return { state: 'queued', name: spec.name, buildId: answer.buildId };
   return outcome(spec, await follow(api, answer.buildId, options));
+}
+
+/**
+ * What the folder is as a function.
+ * @throws HearthError ContextInvalid, ConfigInvalid, EnvInvalid, EnvTooLarge, NameInvalid
+ */
+export function readFolder(
+  folder: string,
+  flags: PartialSpec,
+): { root: string; spec: FunctionSpec } {
+  const root = resolve(folder);
+  const shown = basename(root) === folder ? `./${folder}` : folder;
+  requireFolder(root, shown);
+  return { root, spec: folderSpec(root, shown, flags) };
 }
 
 function tellWarnings({ warnings }: BuildContext, options: DeployOptions): void {

@@ -159,7 +159,7 @@ test('after kill -9 of the supervisor nothing is left, and the next start works'
   const { say: _, ...plain } = options;
   const script = `
     import { startPlatform } from ${JSON.stringify(join(import.meta.dirname, 'platform.js'))};
-    const platform = await startPlatform({ ...${JSON.stringify(plain)}, say: console.error });
+    const platform = await startPlatform({ ...${JSON.stringify(plain)}, say() {} });
     console.log(JSON.stringify(platform.status().map(({ pid }) => pid)));
   `;
   const supervisor = spawn(process.execPath, ['--input-type=module', '-e', script], {
