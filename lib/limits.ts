@@ -96,6 +96,8 @@ export const LIMITS = {
   heartbeatMs: 2_000,
   nodeLostMs: 7_000,
   reconcileMs: 1_000,
+  leaseMs: 8_000,
+  leaseRenewMs: 1_000,
   demandMs: 250,
   agentInstancesMax: 1_000,
 

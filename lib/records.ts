@@ -15,6 +15,7 @@ export interface RecordKinds {
   node: NodeRecord; // node agent
   gateway: GatewayRecord; // gateway
   demand: DemandRecord; // gateway
+  scheduler: SchedulerRecord; // scheduler
 }
 
 export type RecordKind = keyof RecordKinds;
@@ -147,6 +148,12 @@ export interface GatewayRecord {
   address: string;
   version: string;
   heartbeatAtMs: number;
+}
+
+/** Which scheduler compares desired with actual. Writer: the scheduler it names. Id: `leader`. */
+export interface SchedulerRecord {
+  /** Unique to one run of a scheduler. */
+  leader: string;
 }
 
 /** What one gateway sees of one revision. Writer: gateway. Id: `GATEWAY:REVISION`. */

@@ -295,6 +295,28 @@ describe('scheduler', { skip }, () => {
       assert.equal(one.starts.length, 1);
     }));
 
+  it('leads on when the leader stands still, who then finds itself deposed', () =>
+    onStage(async ({ store, agent, process, rollOut }) => {
+      const one = await agent();
+      await putFunction(store, 1);
+      const first = await process();
+      await rollOut();
+      await until('a leader', () => store.get('scheduler', 'leader'));
+      await process();
+      // Old enough that its end is no failed start, which would delay the next.
+      for (const [id, record] of one.instances) {
+        const old = { ...record, readyAtMs: Date.now() - 60_000 };
+        await store.put('instance', id, old);
+      }
+      first.kill('SIGSTOP');
+      for (const id of one.instances.keys()) await one.crash(id);
+      await until('replaced', async () => one.instances.size === 1);
+      first.kill('SIGCONT');
+      await delay(3_000);
+      assert.equal(one.starts.length, 2);
+      assert.equal(one.instances.size, 1);
+    }));
+
   it('ends with code 0 on SIGTERM, also while Redis is away', () =>
     onStage(async ({ redis, process }) => {
       const first = await process();

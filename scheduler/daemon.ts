@@ -10,6 +10,8 @@ import { createRedisStore } from '../lib/store/redis.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import { Metrics } from '../lib/telemetry/metrics.ts';
 import { AgentClients } from './agent-client.ts';
+import { Comparisons } from './comparisons.ts';
+import { Leadership } from './leadership.ts';
 import { createSchedulerMetrics, observeDepth, type SchedulerMetrics } from './metrics.ts';
 import { followStore, Mirror } from './mirror.ts';
 import { Reconciler } from './reconcile.ts';
@@ -20,12 +22,10 @@ import { watchSteadiness } from './steadiness.ts';
 const ROLLOUTS_MAX = 8;
 const ROLLOUT_GRACE_MS = 5_000;
 const QUEUES = ['builds', 'rollouts', 'reconcile'] as const;
-/** Without a comparison for so long, the repetition itself may be lost. */
-const SILENT_MS = 5_000;
 
 /**
- * Starts a scheduler: it takes rollouts, and compares desired with actual once a
- * `LIMITS.reconcileMs` together with its like: each repetition goes to one of them.
+ * Starts a scheduler: it takes rollouts like all others of its kind, and while it leads it compares
+ * desired with actual once a `LIMITS.reconcileMs`.
  * @throws HearthError ConfigInvalid
  */
 export async function startScheduler(config: Config, log: Log): Promise<Daemon> {
@@ -42,14 +42,23 @@ export async function startScheduler(config: Config, log: Log): Promise<Daemon> 
   const registry = new Metrics();
   const metrics = createSchedulerMetrics(registry);
   const mirror = new Mirror();
-  const reconciler = new Reconciler({ store, agents, mirror, log, metrics });
+  const reconciler = new Reconciler({
+    ...{ store, agents, mirror, log, metrics },
+    isLeader: () => leadership.isLeader,
+  });
+  const comparisons = new Comparisons({ redis, queues, log, run: () => reconciler.run() });
+  const leadership = new Leadership({
+    ...{ store, log },
+    onGained: () => comparisons.start(),
+    onLost: () => comparisons.stop(),
+  });
   const stopping = new AbortController();
   const { signal } = stopping;
 
   const app = createApiServer({ log, metrics: registry, token, ready: () => store.ping() });
   const address = await app.listen({ host: config.host, port: config.port });
 
-  let lastRunMs = -SILENT_MS;
+  const leading = leadership.run(signal);
   const background = Promise.all([
     followStore({
       store,
@@ -64,7 +73,6 @@ export async function startScheduler(config: Config, log: Log): Promise<Daemon> 
       everyMs: LIMITS.reconcileMs,
       onGap: () => reconciler.unsteady(),
     }),
-    keepRepeating({ queues, log, signal, silentMs: () => performance.now() - lastRunMs }),
     keepCounting(queues, metrics, signal),
   ]);
   const rollouts = createWorker(
@@ -72,45 +80,17 @@ export async function startScheduler(config: Config, log: Log): Promise<Daemon> 
     (job, jobSignal) => rollOut({ store, agents, log, metrics }, job, jobSignal),
     { ...redis, concurrency: ROLLOUTS_MAX },
   );
-  const comparisons = createWorker(
-    'reconcile',
-    async () => {
-      lastRunMs = performance.now();
-      await reconciler.run();
-    },
-    { ...redis, concurrency: 1 },
-  );
   return {
     addresses: { api: address },
     stop: async () => {
       reconciler.close();
-      await Promise.all([comparisons.close(), rollouts.close({ graceMs: ROLLOUT_GRACE_MS })]);
       stopping.abort();
+      await Promise.all([leading, rollouts.close({ graceMs: ROLLOUT_GRACE_MS })]);
       await background;
       await app.close();
       await Promise.all([agents.close(), queues.close(), store.close()]);
     },
   };
-}
-
-interface RepeatOptions {
-  queues: Queues;
-  log: Log;
-  signal: AbortSignal;
-  /** Time since the last comparison here. */
-  silentMs(): number;
-}
-
-/** Sets the repetition up, and again when nothing has come for long: Redis may have lost it. */
-async function keepRepeating({ queues, log, signal, silentMs }: RepeatOptions): Promise<void> {
-  await every(LIMITS.reconcileMs, signal, async () => {
-    if (silentMs() < SILENT_MS) return;
-    try {
-      await queues.repeat('reconcile', {}, LIMITS.reconcileMs);
-    } catch (error) {
-      log.warn({ err: error }, 'repetition not set up');
-    }
-  });
 }
 
 async function keepCounting(

@@ -17,6 +17,8 @@ export interface ReconcileParts {
   mirror: Mirror;
   log: Log;
   metrics: SchedulerMetrics;
+  /** Asked before every action: a scheduler that stood still may not be the one any more. */
+  isLeader(): boolean;
 }
 
 type Start = Extract<Action, { type: 'start' }>;
@@ -61,7 +63,8 @@ export class Reconciler {
   /** One comparison. Starts go on after it; everything else has been tried when it resolves. */
   async run(): Promise<void> {
     const { mirror, metrics, agents } = this.#parts;
-    if (!mirror.isReady || this.#closing.signal.aborted) return;
+    const mayAct = mirror.isReady && this.#parts.isLeader() && !this.#closing.signal.aborted;
+    if (!mayAct) return;
     const end = metrics.reconcileSeconds.startTimer();
     const nowMs = Date.now();
     const world = mirror.world();
@@ -94,6 +97,7 @@ export class Reconciler {
   }
 
   async #act(action: Action, nowMs: number): Promise<void> {
+    if (!this.#parts.isLeader()) return;
     try {
       if (action.type === 'start') void this.#start(action);
       else if (action.type === 'drain') await this.#drain(action, nowMs);
