@@ -109,6 +109,9 @@ export const LIMITS = {
   logRateBytesPerSecond: MIB,
   logBurstBytes: 8 * MIB,
   logFunctionsOpenMax: 2_000,
+  /** Since the last line of a function that does not exist any more. */
+  logKeepMs: 24 * 3_600_000,
+  logSweepMs: 3_600_000,
   logFollowersMax: 256,
   logFollowBytesMax: 4 * MIB,
 } as const;

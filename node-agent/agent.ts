@@ -16,6 +16,7 @@ import { liveGateways } from './instances/drain.ts';
 import { exposureFor } from './instances/exposure.ts';
 import { Instances } from './instances/instances.ts';
 import { Users } from './instances/users.ts';
+import { LogSweep } from './logs/log-sweep.ts';
 import { Logs } from './logs/logs.ts';
 import { createAgentServer } from './server.ts';
 import { type AgentFolders, agentFolders, makeAgentFolders } from './state/folders.ts';
@@ -30,11 +31,13 @@ export interface AgentParts {
   store: Store;
   /** Text of the containers' /etc/resolv.conf. */
   resolvConf: string;
+  /** How long a stop may take for the instances' requests; default `STOP_MS`. */
+  stopMs?: number;
   /** Memory of the machine; default: what the kernel says. */
   nodeMemoryBytes?: number;
 }
 
-/** All instances are ended within this at a stop. */
+/** Under a supervisor that ends the whole platform there is nobody to wait for. */
 const STOP_MS = 5_000;
 const LAST_RECORDS_MS = 1_000;
 
@@ -88,12 +91,19 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
     instances: () => instances.list(),
   });
   heartbeat.start();
+  const sweep = new LogSweep({
+    folder: folders.logs,
+    log,
+    functionNames: async () =>
+      (await parts.store.list('function')).map(({ record }) => record.name),
+  });
   return {
     addresses: { api: listening },
     // The node leaves first, so that nothing new is placed on it while its instances end.
     stop: async () => {
       await heartbeat.stop();
-      await instances.close(STOP_MS);
+      sweep.stop();
+      await instances.close(parts.stopMs ?? STOP_MS);
       await app.close();
       await records.close(LAST_RECORDS_MS);
       await logs.flush();

@@ -142,7 +142,8 @@ export class Instances {
     const releaseMs = deadlineMs * 0.4;
     const starts = [...this.#starting.values()].map((start) => start.container?.kill());
     const ends = [...this.#instances.values()].map(async (instance) => {
-      if (instance.apply('drain')) await this.#drain(instance, releaseMs, deadlineMs - releaseMs);
+      const graceMs = Math.min(instance.limits.graceMs, deadlineMs - releaseMs);
+      if (instance.apply('drain')) await this.#drain(instance, releaseMs, graceMs);
       else await Promise.race([instance.gone, delay(deadlineMs, undefined, { ref: false })]);
       await instance.container.kill();
       await instance.gone;
