@@ -74,7 +74,7 @@ export async function startTestBuilder(): Promise<TestBuilder> {
   const images = new ImageSources({ registry, baseImages, dir, log });
   const parts: BuilderParts = { registry, images, layers, engine, resolvConf: resolvConf() };
   const upload = async (files: Files): Promise<Digest> => {
-    const { digest } = await registry.putStream(CONTEXTS, packTar(entries(files)));
+    const { digest } = await registry.putStream(CONTEXTS, packTar(entriesOf(files)));
     return digest;
   };
   return {
@@ -104,7 +104,8 @@ export async function startTestBuilder(): Promise<TestBuilder> {
   };
 }
 
-const SPEC: FunctionSpec = {
+/** A function with every default. */
+export const SPEC: FunctionSpec = {
   name: 'hello',
   runtime: 'dockerfile',
   dockerfile: 'Dockerfile',
@@ -123,7 +124,8 @@ const SPEC: FunctionSpec = {
   scale: { min: 0, max: 1, idleMs: LIMITS.idleMsDefault },
 };
 
-function* entries(files: Files): Generator<TarSource> {
+/** Entries of an upload. */
+export function* entriesOf(files: Files): Generator<TarSource> {
   for (const [name, file] of Object.entries(files)) {
     const given = typeof file === 'string' ? {} : file;
     const body = typeof file === 'string' ? Buffer.from(file) : (given.body as Buffer | undefined);
