@@ -9,11 +9,13 @@ import { isSameProcess } from './process-identity.ts';
 export interface AdoptInputs {
   containersDir: string;
   cgroups: EngineCgroups;
-  /** Ids that this process started itself. */
-  known: ReadonlySet<string>;
+  /** Whether this process itself made the container with this id. */
+  ownsContainer: (id: string) => boolean;
+  /** Whether these cgroups belong to a container or blank of this process. */
+  ownsCgroup: (name: string) => boolean;
   log: Log;
-  /** Takes the slots of a living container. */
-  claim: (state: ContainerState) => NetworkSlot | undefined;
+  /** Takes the network slot of a living container. */
+  claimNetwork: (number: number) => NetworkSlot;
   onRemoved: (id: string, uidSlot: number, network: NetworkSlot | undefined) => void;
 }
 
@@ -23,29 +25,30 @@ export interface AdoptInputs {
  */
 export async function adoptContainers(inputs: AdoptInputs): Promise<LiveContainer[]> {
   const adopted: LiveContainer[] = [];
-  const { containersDir, cgroups, known } = inputs;
-  for (const id of new Set([...listContainerIds(containersDir), ...cgroups.ids()])) {
-    if (known.has(id)) continue;
+  const { containersDir, cgroups } = inputs;
+  for (const id of listContainerIds(containersDir)) {
+    if (inputs.ownsContainer(id)) continue;
     const state = new ContainerFolder(containersDir, id).readState();
-    const container = state === undefined ? undefined : adoptOne(inputs, id, state);
+    const container = state === undefined ? undefined : adoptOne(inputs, state);
     if (container !== undefined) adopted.push(container);
     else await removeLeftover(inputs, id, state);
+  }
+  const used = new Set(adopted.map(({ parts }) => parts.cgroup.name));
+  for (const name of cgroups.names()) {
+    if (!used.has(name) && !inputs.ownsCgroup(name)) await removeCgroup(inputs, name);
   }
   return adopted;
 }
 
 /** Pid, start time and cgroup together say that it is the same process. */
-function adoptOne(
-  inputs: AdoptInputs,
-  id: string,
-  state: ContainerState,
-): LiveContainer | undefined {
+function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | undefined {
   const { process, spec, uidSlot } = state;
-  const cgroup = inputs.cgroups.open(id);
+  const cgroup = inputs.cgroups.open(state.cgroup);
   if (process === undefined || !isSameProcess(process.pid, process.startTime)) return undefined;
   if (!cgroup.processes().includes(process.pid)) return undefined;
-  const folder = new ContainerFolder(inputs.containersDir, id);
-  const network = inputs.claim(state);
+  const folder = new ContainerFolder(inputs.containersDir, spec.id);
+  const network =
+    state.networkSlot === undefined ? undefined : inputs.claimNetwork(state.networkSlot);
   const container = new LiveContainer({
     spec,
     uidSlot,
@@ -55,7 +58,7 @@ function adoptOne(
     ...(spec.statusPipe === true ? { status: new StatusLine(folder.status) } : {}),
     ...(network === undefined ? {} : { network }),
     log: inputs.log,
-    onRemoved: () => inputs.onRemoved(id, uidSlot, network),
+    onRemoved: () => inputs.onRemoved(spec.id, uidSlot, network),
   });
   container.running(process);
   return container;
@@ -66,15 +69,25 @@ async function removeLeftover(
   id: string,
   state: ContainerState | undefined,
 ): Promise<void> {
-  const cgroup = inputs.cgroups.open(id);
   const folder = new ContainerFolder(inputs.containersDir, id);
+  if (state === undefined) return folder.remove();
+  await removeCgroup(inputs, state.cgroup);
   try {
-    await cgroup.kill();
-    await cgroup.remove();
-    if (state === undefined) folder.remove();
-    else await removeParts({ spec: state.spec, cgroup, folder });
+    const cgroup = inputs.cgroups.open(state.cgroup);
+    await removeParts({ spec: state.spec, cgroup, folder });
+    inputs.onRemoved(id, state.uidSlot, undefined);
     inputs.log.info({ container: id }, 'leftover container removed');
   } catch (error) {
     inputs.log.warn({ container: id, error: String(error) }, 'leftover container stays');
+  }
+}
+
+async function removeCgroup(inputs: AdoptInputs, name: string): Promise<void> {
+  try {
+    const cgroup = inputs.cgroups.open(name);
+    await cgroup.kill();
+    await cgroup.remove();
+  } catch (error) {
+    inputs.log.warn({ cgroup: name, error: String(error) }, 'leftover cgroup stays');
   }
 }

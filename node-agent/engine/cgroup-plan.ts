@@ -1,22 +1,16 @@
 import type { CgroupLayout } from './cgroup-layout.ts';
 import type { ContainerResources } from './container-spec.ts';
 
-/** One write to a file of a cgroup folder; `optional` ones may be missing in a kernel. */
+/** One write to a file of a cgroup; `optional` ones may be missing in a kernel. */
 export interface CgroupWrite {
-  file: string;
+  path: string;
   value: string;
   optional?: boolean;
 }
 
-/** A folder of one hierarchy. */
-export interface CgroupFolder {
-  path: string;
-  writes: readonly CgroupWrite[];
-}
-
-/** What a container's cgroups are, and where their facts can be read. */
+/** Where a container's cgroups are, and where their facts can be read. */
 export interface CgroupPlan {
-  folders: readonly CgroupFolder[];
+  folders: readonly string[];
   memory: { current: string; peak: string; events: string };
   /** Kills all processes at once when "1" is written; absent without a v2 tree. */
   killFile?: string;
@@ -37,79 +31,78 @@ export function engineFolder(hierarchy: string, engine: string): string {
 }
 
 /** The cgroups of one container under either version. */
-export function planCgroup(
-  layout: CgroupLayout,
-  container: { engine: string; id: string; resources: ContainerResources },
-): CgroupPlan {
-  return layout.version === 'v2' ? planV2(layout, container) : planV1(layout, container);
-}
-
-type Named = { engine: string; id: string; resources: ContainerResources };
-
-/** Documentation/admin-guide/cgroup-v1. */
-function planV1(layout: CgroupLayout, { engine, id, resources }: Named): CgroupPlan {
-  const { memoryBytes, cpuMillis, pids } = resources;
-  const limits: Record<string, CgroupWrite[]> = {
-    memory: [
-      { file: 'memory.limit_in_bytes', value: String(memoryBytes) },
-      // Memory and swap together, so that the limit cannot be swapped away
-      { file: 'memory.memsw.limit_in_bytes', value: String(memoryBytes), optional: true },
-    ],
-    cpu: [
-      { file: 'cpu.cfs_period_us', value: String(PERIOD_US) },
-      { file: 'cpu.cfs_quota_us', value: String(quotaUs(cpuMillis)) },
-    ],
-    pids: [{ file: 'pids.max', value: String(pids) }],
-    freezer: [],
-  };
-  const folders = Object.entries(layout.v1).map(([controller, root]) => ({
-    path: `${engineFolder(root, engine)}/${id}`,
-    // No program of the host may run when the last process leaves: CVE-2022-0492
-    writes: [...(limits[controller] ?? []), { file: 'notify_on_release', value: '0' }],
-  }));
-  const memory = `${engineFolder(layout.v1.memory ?? '', engine)}/${id}`;
-  const plan: CgroupPlan = {
-    folders,
-    memory: {
-      current: `${memory}/memory.usage_in_bytes`,
-      peak: `${memory}/memory.max_usage_in_bytes`,
-      events: `${memory}/memory.oom_control`,
-    },
-  };
-  if (layout.v1.freezer !== undefined) {
-    plan.freezer = `${engineFolder(layout.v1.freezer, engine)}/${id}`;
+export function planCgroup(layout: CgroupLayout, engine: string, name: string): CgroupPlan {
+  const at = (root: string): string => `${engineFolder(root, engine)}/${name}`;
+  const tree = layout.v2 === undefined ? undefined : at(layout.v2);
+  if (layout.version === 'v2') {
+    const path = tree ?? '';
+    const files = ['memory.current', 'memory.peak', 'memory.events'];
+    return { folders: [path], memory: memoryFiles(path, files), killFile: `${path}/cgroup.kill` };
   }
-  if (layout.v2 === undefined) return plan;
-  const tree = `${engineFolder(layout.v2, engine)}/${id}`;
+  const folders = Object.values(layout.v1).map(at);
+  const files = ['memory.usage_in_bytes', 'memory.max_usage_in_bytes', 'memory.oom_control'];
   return {
-    ...plan,
-    folders: [...folders, { path: tree, writes: [] }],
-    killFile: `${tree}/cgroup.kill`,
+    folders: tree === undefined ? folders : [...folders, tree],
+    memory: memoryFiles(at(layout.v1.memory ?? ''), files),
+    ...(layout.v1.freezer === undefined ? {} : { freezer: at(layout.v1.freezer) }),
+    ...(tree === undefined ? {} : { killFile: `${tree}/cgroup.kill` }),
   };
 }
 
-/** Documentation/admin-guide/cgroup-v2.rst. */
-function planV2(layout: CgroupLayout, { engine, id, resources }: Named): CgroupPlan {
-  const path = `${engineFolder(layout.v2 ?? '', engine)}/${id}`;
-  const writes = [
-    { file: 'memory.max', value: String(resources.memoryBytes) },
-    { file: 'memory.swap.max', value: '0', optional: true },
-    { file: 'cpu.max', value: `${quotaUs(resources.cpuMillis)} ${PERIOD_US}` },
-    { file: 'pids.max', value: String(resources.pids) },
+function memoryFiles(path: string, [current, peak, events]: string[]): CgroupPlan['memory'] {
+  return {
+    current: `${path}/${current}`,
+    peak: `${path}/${peak}`,
+    events: `${path}/${events}`,
+  };
+}
+
+/** The writes that limit a container, in order. */
+export function planLimits(
+  layout: CgroupLayout,
+  container: { engine: string; name: string; resources: ContainerResources },
+): CgroupWrite[] {
+  const { engine, name, resources } = container;
+  const at = (root: string | undefined, file: string): string =>
+    `${engineFolder(root ?? '', engine)}/${name}/${file}`;
+  const memory = String(resources.memoryBytes);
+  const quota = quotaUs(resources.cpuMillis);
+  const pids = String(resources.pids);
+  // Documentation/admin-guide/cgroup-v2.rst
+  if (layout.version === 'v2') {
+    return [
+      { path: at(layout.v2, 'memory.max'), value: memory },
+      { path: at(layout.v2, 'memory.swap.max'), value: '0', optional: true },
+      { path: at(layout.v2, 'cpu.max'), value: `${quota} ${PERIOD_US}` },
+      { path: at(layout.v2, 'pids.max'), value: pids },
+    ];
+  }
+  // Documentation/admin-guide/cgroup-v1
+  const { v1 } = layout;
+  const notify = Object.values(v1).map((root) => ({
+    // No program of the host may run when the last process leaves: CVE-2022-0492
+    path: at(root, 'notify_on_release'),
+    value: '0',
+  }));
+  return [
+    { path: at(v1.memory, 'memory.limit_in_bytes'), value: memory },
+    // Memory and swap together, so that the limit cannot be swapped away
+    { path: at(v1.memory, 'memory.memsw.limit_in_bytes'), value: memory, optional: true },
+    { path: at(v1.cpu, 'cpu.cfs_period_us'), value: String(PERIOD_US) },
+    { path: at(v1.cpu, 'cpu.cfs_quota_us'), value: String(quota) },
+    { path: at(v1.pids, 'pids.max'), value: pids },
+    ...notify,
   ];
-  return {
-    folders: [{ path, writes }],
-    memory: {
-      current: `${path}/memory.current`,
-      peak: `${path}/memory.peak`,
-      events: `${path}/memory.events`,
-    },
-    killFile: `${path}/cgroup.kill`,
-  };
 }
 
-/** Folders of the engine itself, outermost first, and what v2 needs written so that limits work below. */
-export function planEngineCgroup(layout: CgroupLayout, engine: string): CgroupFolder[] {
+/** A folder of the engine itself, and what v2 needs written so that limits work below it. */
+export interface EngineFolder {
+  path: string;
+  writes: readonly CgroupWrite[];
+}
+
+/** Folders of the engine itself, outermost first. */
+export function planEngineCgroup(layout: CgroupLayout, engine: string): EngineFolder[] {
   if (layout.version === 'v1') {
     const roots = [...Object.values(layout.v1), ...(layout.v2 === undefined ? [] : [layout.v2])];
     return roots.flatMap((root) => [
@@ -118,8 +111,10 @@ export function planEngineCgroup(layout: CgroupLayout, engine: string): CgroupFo
     ]);
   }
   const root = layout.v2 ?? '';
-  const writes = [{ file: 'cgroup.subtree_control', value: '+memory +cpu +pids' }];
-  return [root, `${root}/hearth`, engineFolder(root, engine)].map((path) => ({ path, writes }));
+  return [root, `${root}/hearth`, engineFolder(root, engine)].map((path) => ({
+    path,
+    writes: [{ path: `${path}/cgroup.subtree_control`, value: '+memory +cpu +pids' }],
+  }));
 }
 
 /** Number behind `oom_kill` in memory.oom_control (v1) or memory.events (v2). */

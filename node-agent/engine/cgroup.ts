@@ -1,15 +1,15 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
 import { type CgroupLayout, parseCgroupLayout } from './cgroup-layout.ts';
 import {
-  type CgroupFolder,
   type CgroupPlan,
+  type CgroupWrite,
   engineFolder,
   parseOomKills,
   planCgroup,
   planEngineCgroup,
+  planLimits,
 } from './cgroup-plan.ts';
 import type { ContainerResources } from './container-spec.ts';
 
@@ -37,24 +37,32 @@ export class EngineCgroups {
   constructor(layout: CgroupLayout, engine: string) {
     this.#layout = layout;
     this.#engine = engine;
-    for (const folder of planEngineCgroup(layout, engine)) makeFolder(folder);
+    for (const { path, writes } of planEngineCgroup(layout, engine)) {
+      makeFolder(path);
+      for (const write of writes) writeFile(write);
+    }
   }
 
-  /** Makes a container's cgroups with their limits. */
-  create(id: string, resources: ContainerResources): ContainerCgroup {
-    const plan = planCgroup(this.#layout, { engine: this.#engine, id, resources });
-    for (const folder of plan.folders) makeFolder(folder);
-    return new ContainerCgroup(plan);
+  /** Makes the cgroups of this name, without limits. */
+  create(name: string): ContainerCgroup {
+    const cgroup = this.open(name);
+    for (const path of cgroup.folders) makeFolder(path);
+    return cgroup;
   }
 
-  /** The cgroups that `create` made for this id, now or in an earlier process. */
-  open(id: string): ContainerCgroup {
-    const resources = { memoryBytes: 0, cpuMillis: 0, pids: 0, tmpBytes: 0, openFiles: 0 };
-    return new ContainerCgroup(planCgroup(this.#layout, { engine: this.#engine, id, resources }));
+  /** The cgroups that `create` made, now or in an earlier process. */
+  open(name: string): ContainerCgroup {
+    return new ContainerCgroup(name, planCgroup(this.#layout, this.#engine, name));
   }
 
-  /** Ids of all containers that have a cgroup in any hierarchy. */
-  ids(): Set<string> {
+  /** Sets the limits of a container. */
+  limit(cgroup: ContainerCgroup, resources: ContainerResources): void {
+    const container = { engine: this.#engine, name: cgroup.name, resources };
+    for (const write of planLimits(this.#layout, container)) writeFile(write);
+  }
+
+  /** Names of all that exist in any hierarchy. */
+  names(): Set<string> {
     const found = new Set<string>();
     for (const root of this.#roots()) {
       for (const entry of listFolders(engineFolder(root, this.#engine))) found.add(entry);
@@ -83,15 +91,17 @@ export class EngineCgroups {
 
 /** The cgroups of one container. */
 export class ContainerCgroup {
+  readonly name: string;
   readonly #plan: CgroupPlan;
 
-  constructor(plan: CgroupPlan) {
+  constructor(name: string, plan: CgroupPlan) {
+    this.name = name;
     this.#plan = plan;
   }
 
   /** Folders to join. */
-  get folders(): string[] {
-    return this.#plan.folders.map(({ path }) => path);
+  get folders(): readonly string[] {
+    return this.#plan.folders;
   }
 
   /** Sends SIGKILL to every process in it, those forked meanwhile too. */
@@ -109,7 +119,7 @@ export class ContainerCgroup {
   /** Process ids in it. */
   processes(): number[] {
     const found = new Set<number>();
-    for (const { path } of this.#plan.folders) {
+    for (const path of this.#plan.folders) {
       for (const pid of (readIfThere(`${path}/cgroup.procs`) ?? '').split('\n')) {
         if (pid !== '') found.add(Number(pid));
       }
@@ -132,7 +142,7 @@ export class ContainerCgroup {
 
   /** Removes the folders; the kernel says EBUSY until the last process is reaped. */
   async remove(): Promise<void> {
-    for (const { path } of this.#plan.folders) await removeFolder(path);
+    for (const path of this.#plan.folders) await removeFolder(path);
   }
 
   async #killFrozen(): Promise<void> {
@@ -149,18 +159,19 @@ export class ContainerCgroup {
   }
 }
 
-function makeFolder(folder: CgroupFolder): void {
+function makeFolder(path: string): void {
   try {
-    mkdirSync(folder.path);
+    mkdirSync(path);
   } catch (error) {
-    if (errnoCode(error) !== 'EEXIST') throw unsupported(folder.path, error);
+    if (errnoCode(error) !== 'EEXIST') throw unsupported(path, error);
   }
-  for (const { file, value, optional } of folder.writes) {
-    try {
-      writeFileSync(join(folder.path, file), value);
-    } catch (error) {
-      if (optional !== true) throw unsupported(join(folder.path, file), error);
-    }
+}
+
+function writeFile({ path, value, optional }: CgroupWrite): void {
+  try {
+    writeFileSync(path, value);
+  } catch (error) {
+    if (optional !== true) throw unsupported(path, error);
   }
 }
 

@@ -8,6 +8,8 @@ export interface ContainerState {
   /** Without `env` and `files`: values of variables are secrets, and nothing reads them again. */
   spec: ContainerSpec;
   uidSlot: number;
+  /** Name of its cgroups. */
+  cgroup: string;
   networkSlot?: number;
   /** Set once the program runs. */
   process?: { pid: number; startTime: string };

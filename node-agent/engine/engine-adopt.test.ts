@@ -140,6 +140,7 @@ describe('a container and the end of its engine', { skip }, () => {
     const { folder, layer } = makeFolder(t);
     const options = engineOptions(folder);
     const first = await createEngine(options);
+    t.after(() => first.close());
     const started = await first.start(makeSpec(layer, ['sleep', '60'], { network: 'bridge' }));
     const { pid } = started;
     const startTime = processStartTime(pid);

@@ -3,11 +3,16 @@ import { join } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { adoptContainers } from './adopt.ts';
+import { BlankPool, type ReadyBlank } from './blank-pool.ts';
 import { detectCgroupLayout, EngineCgroups } from './cgroup.ts';
 import type { ContainerSpec } from './container-spec.ts';
-import { ContainerFolder, withoutSecrets } from './container-state.ts';
+import {
+  ContainerFolder,
+  type ContainerState,
+  listContainerIds,
+  withoutSecrets,
+} from './container-state.ts';
 import type { Container, Engine, EngineOptions } from './engine-types.ts';
-import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import { LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
@@ -23,7 +28,7 @@ import { syscalls } from './syscalls.ts';
 const NAME = /^[a-z0-9]{1,8}$/;
 const START_MS = 15_000;
 const NETWORK_SLOTS_DEFAULT = 4;
-const USER_NAMESPACES_AHEAD = 4;
+const BLANKS_DEFAULT = 2;
 const LAUNCHER_RESTARTS_MAX = 5;
 
 /**
@@ -51,13 +56,16 @@ class ContainerEngine implements Engine {
   readonly #stagingDir: string;
   readonly #cgroups: EngineCgroups;
   readonly #network: EngineNetwork;
+  readonly #blanks: BlankPool;
   readonly #uidSlots = new Slots(LIMITS.agentInstancesMax);
   readonly #containers = new Map<string, LiveContainer>();
   readonly #starting = new Set<Promise<unknown>>();
+  /** Ids of starts under way. */
+  readonly #reserved = new Set<string>();
   #launcher: Promise<LauncherClient>;
-  #preparedUsers = new Set<number>();
   #restarts = 0;
   #closing = false;
+  #closed: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -67,7 +75,21 @@ class ContainerEngine implements Engine {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
     this.#cgroups = new EngineCgroups(detectCgroupLayout(), options.name);
+    // Living containers of an earlier process, which `adopt` may find, keep their uids
+    for (const id of listContainerIds(this.#containersDir)) {
+      const state = new ContainerFolder(this.#containersDir, id).readState();
+      if (state !== undefined) this.#uidSlots.claim(state.uidSlot);
+    }
     this.#launcher = this.#createLauncher();
+    this.#blanks = new BlankPool({
+      cgroups: this.#cgroups,
+      uidSlots: this.#uidSlots,
+      uidBase: options.uidBase,
+      stagingDir: this.#stagingDir,
+      ready: options.blanks ?? BLANKS_DEFAULT,
+      launcher: () => this.#launcher,
+      log: options.log,
+    });
     this.#network = new EngineNetwork({
       engine: options.name,
       subnet: options.subnet,
@@ -80,7 +102,7 @@ class ContainerEngine implements Engine {
 
   async open(): Promise<void> {
     await this.#launcher;
-    this.#prepareUsers();
+    this.#blanks.fill();
     // Whoever needs the network hears of its failure by `acquire`
     this.#network.open().catch((error: unknown) => {
       this.#options.log.error({ error: String(error) }, 'network failed');
@@ -104,12 +126,10 @@ class ContainerEngine implements Engine {
     const adopted = await adoptContainers({
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
-      known: new Set(this.#containers.keys()),
+      ownsContainer: (id) => this.#containers.has(id),
+      ownsCgroup: (name) => this.#ownsCgroup(name),
       log: this.#options.log,
-      claim: (state) =>
-        this.#uidSlots.claim(state.uidSlot) && state.networkSlot !== undefined
-          ? this.#network.adopt(state.networkSlot)
-          : undefined,
+      claimNetwork: (number) => this.#network.adopt(number),
       onRemoved: (id, uidSlot, network) => this.#forget(id, uidSlot, network),
     });
     const launcher = await this.#launcher;
@@ -122,13 +142,18 @@ class ContainerEngine implements Engine {
     return adopted;
   }
 
-  async close(options: { keepContainers?: boolean } = {}): Promise<void> {
-    const keep = options.keepContainers === true;
+  close(options: { keepContainers?: boolean } = {}): Promise<void> {
     this.#closing = true;
+    this.#closed ??= this.#close(options.keepContainers === true);
+    return this.#closed;
+  }
+
+  async #close(keep: boolean): Promise<void> {
     await Promise.allSettled(this.#starting);
     const all = [...this.#containers.values()];
     if (keep) for (const container of all) container.detach();
     else await Promise.all(all.map((container) => container.remove()));
+    await this.#blanks.close();
     await this.#network.close({ keep: keep && all.length > 0 });
     await (await this.#launcher.catch(() => undefined))?.close();
     if (keep && all.length > 0) return;
@@ -147,57 +172,54 @@ class ContainerEngine implements Engine {
     const began = performance.now();
     if (this.#closing) throw closing();
     checkSpec(spec);
-    if (this.#containers.has(spec.id)) {
+    if (this.#containers.has(spec.id) || this.#reserved.has(spec.id)) {
       throw new HearthError('Conflict', `container "${spec.id}" exists already`);
     }
-    const uidSlot = this.#uidSlots.take();
-    if (uidSlot === undefined) {
-      const most = LIMITS.agentInstancesMax;
-      throw new HearthError('NodeFull', `all ${most} containers of this engine are in use`);
-    }
-    let network: NetworkSlot | undefined;
-    let container: LiveContainer | undefined;
+    this.#reserved.add(spec.id);
+    const made: Made = {};
     try {
-      network = spec.network === 'bridge' ? await this.#network.acquire() : undefined;
-      const launcher = await this.#launcher;
+      made.network = spec.network === 'bridge' ? await this.#network.acquire() : undefined;
+      made.blank = await this.#blanks.take();
       const queued = performance.now();
-      container = this.#prepare(spec, uidSlot, network);
-      await this.#launch(launcher, container);
+      made.container = this.#prepare(spec, made.blank, made.network);
+      await this.#launch(made.container, made.blank);
       const queueMs = queued - began;
-      container.timings = { queueMs, spawnMs: performance.now() - queued };
-      return container;
+      made.container.timings = { queueMs, spawnMs: performance.now() - queued };
+      return made.container;
     } catch (error) {
-      await this.#undo(spec, { uidSlot, network, container });
+      await this.#undo(spec, made);
       throw error instanceof StartRefused ? startError(error.failure, spec.argv) : error;
     } finally {
-      this.#prepareUsers();
+      this.#reserved.delete(spec.id);
+      if (!this.#closing) this.#blanks.fill();
     }
   }
 
   /** Writes down what will be made, then makes it: an end in between leaves nothing unknown. */
-  #prepare(spec: ContainerSpec, uidSlot: number, network: NetworkSlot | undefined): LiveContainer {
+  #prepare(
+    spec: ContainerSpec,
+    blank: ReadyBlank,
+    network: NetworkSlot | undefined,
+  ): LiveContainer {
+    const { cgroup, uidSlot } = blank;
     const folder = new ContainerFolder(this.#containersDir, spec.id);
     folder.create();
-    folder.writeState({
-      version: 1,
-      spec: withoutSecrets(spec),
-      uidSlot,
-      ...(network === undefined ? {} : { networkSlot: network.number }),
-    });
+    folder.writeState(stateOf({ spec, uidSlot, cgroup, network }));
     if (spec.upperDir !== undefined) {
       mkdirSync(spec.upperDir, { recursive: true, mode: 0o755 });
       mkdirSync(workDir(spec.upperDir), { mode: 0o700 });
     }
     if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
-    const owner = this.#uidBase(uidSlot) + spec.user.uid;
+    const owner = blank.uidBase + spec.user.uid;
     makeFifo(folder.stdout, owner);
     makeFifo(folder.stderr, owner);
     if (spec.statusPipe === true) makeFifo(folder.status, owner);
+    this.#cgroups.limit(cgroup, spec.resources);
     const container = new LiveContainer({
       spec,
       uidSlot,
       folder,
-      cgroup: this.#cgroups.create(spec.id, spec.resources),
+      cgroup,
       output: new ContainerOutput(folder),
       ...(spec.statusPipe === true ? { status: new StatusLine(folder.status) } : {}),
       ...(network === undefined ? {} : { network }),
@@ -209,12 +231,10 @@ class ContainerEngine implements Engine {
     return container;
   }
 
-  async #launch(launcher: LauncherClient, container: LiveContainer): Promise<void> {
-    const { spec, uidSlot, folder, cgroup, network } = container.parts;
+  async #launch(container: LiveContainer, blank: ReadyBlank): Promise<void> {
+    const { spec, folder, cgroup, network } = container.parts;
     const plan = planStart(spec, {
-      stagingDir: this.#stagingDir,
-      uidBase: this.#uidBase(uidSlot),
-      cgroups: cgroup.folders,
+      uidBase: blank.uidBase,
       stdout: folder.stdout,
       stderr: folder.stderr,
       ...(spec.statusPipe === true ? { status: folder.status } : {}),
@@ -223,43 +243,31 @@ class ContainerEngine implements Engine {
     // A child that hangs ends by its cgroup, and its outcome pipe says that it did
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
     try {
-      const process = await launcher.start(plan);
+      const process = await (await this.#launcher).start(blank.name, plan);
       container.running(process);
-      const networkSlot = network === undefined ? {} : { networkSlot: network.number };
-      folder.writeState({
-        version: 1,
-        spec: withoutSecrets(spec),
-        uidSlot,
-        ...networkSlot,
-        process,
-      });
+      folder.writeState({ ...stateOf(container.parts), process });
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** Takes back a failed start; the start's own error is the one that counts. */
-  async #undo(
-    spec: ContainerSpec,
-    made: {
-      uidSlot: number;
-      network: NetworkSlot | undefined;
-      container: LiveContainer | undefined;
-    },
-  ): Promise<void> {
+  async #undo(spec: ContainerSpec, made: Made): Promise<void> {
+    const { blank, container, network } = made;
+    if (blank === undefined) {
+      if (network !== undefined) void this.#network.release(network);
+      return;
+    }
     try {
-      made.container?.detach();
-      const cgroup = this.#cgroups.open(spec.id);
+      container?.detach();
+      const { cgroup } = blank;
       await cgroup.kill();
-      await removeParts({
-        spec,
-        cgroup,
-        folder: new ContainerFolder(this.#containersDir, spec.id),
-      });
+      const folder = new ContainerFolder(this.#containersDir, spec.id);
+      await removeParts({ spec, cgroup, folder });
     } catch (error) {
       this.#options.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
     }
-    this.#forget(spec.id, made.uidSlot, made.network);
+    this.#forget(spec.id, blank.uidSlot, network);
   }
 
   #forget(id: string, uidSlot: number, network: NetworkSlot | undefined): void {
@@ -268,20 +276,9 @@ class ContainerEngine implements Engine {
     if (network !== undefined) void this.#network.release(network);
   }
 
-  #uidBase(slot: number): number {
-    return this.#options.uidBase + slot * UIDS_PER_CONTAINER;
-  }
-
-  /** User namespaces cost a fork each: the next few are made off the path. */
-  #prepareUsers(): void {
-    if (this.#closing) return;
-    for (const slot of this.#uidSlots.nextFree(USER_NAMESPACES_AHEAD)) {
-      if (this.#preparedUsers.has(slot)) continue;
-      this.#preparedUsers.add(slot);
-      this.#launcher
-        .then((launcher) => launcher.prepareUser(this.#uidBase(slot)))
-        .catch(() => this.#preparedUsers.delete(slot));
-    }
+  #ownsCgroup(name: string): boolean {
+    if (this.#blanks.owns(name) || this.#reserved.size > 0) return true;
+    return [...this.#containers.values()].some(({ parts }) => parts.cgroup.name === name);
   }
 
   #createLauncher(): Promise<LauncherClient> {
@@ -291,6 +288,7 @@ class ContainerEngine implements Engine {
         if (container === undefined) return;
         if (container.process === undefined || container.pid === pid) void container.ended(status);
       },
+      onBlankLost: (name) => this.#blanks.lost(name),
       onLost: () => void this.#replaceLauncher(),
       log: this.#options.log,
     });
@@ -300,17 +298,41 @@ class ContainerEngine implements Engine {
   async #replaceLauncher(): Promise<void> {
     this.#restarts += 1;
     if (this.#closing || this.#restarts > LAUNCHER_RESTARTS_MAX) return;
-    this.#preparedUsers = new Set();
     this.#launcher = this.#createLauncher();
+    this.#blanks.reset();
     try {
       const launcher = await this.#launcher;
       for (const { id, process } of this.#containers.values()) {
         if (process !== undefined) await launcher.watch({ id, ...process });
       }
+      this.#blanks.fill();
     } catch (error) {
       this.#options.log.error({ error: String(error) }, 'launcher cannot be replaced');
     }
   }
+}
+
+/** What a start has taken so far. */
+interface Made {
+  network?: NetworkSlot | undefined;
+  blank?: ReadyBlank;
+  container?: LiveContainer;
+}
+
+function stateOf(parts: {
+  spec: ContainerSpec;
+  uidSlot: number;
+  cgroup: { name: string };
+  network?: NetworkSlot | undefined;
+}): ContainerState {
+  const { spec, uidSlot, cgroup, network } = parts;
+  return {
+    version: 1,
+    spec: withoutSecrets(spec),
+    uidSlot,
+    cgroup: cgroup.name,
+    ...(network === undefined ? {} : { networkSlot: network.number }),
+  };
 }
 
 function makeFifo(path: string, owner: number): void {

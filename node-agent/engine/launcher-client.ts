@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
-import type { Report, Request, StartFailure, StartPlan } from './launcher/messages.ts';
+import type { BlankPlan, Report, Request, StartFailure, StartPlan } from './launcher/messages.ts';
 
 const READY_MS = 20_000;
 const LOG_LINE_BYTES_MAX = 4096;
@@ -21,6 +21,7 @@ export class StartRefused extends Error {
 
 export interface LauncherEvents {
   onExited: (report: Report & { type: 'exited' }) => void;
+  onBlankLost: (name: string) => void;
   /** The process ended although nobody closed it. */
   onLost: () => void;
   log: Log;
@@ -98,16 +99,16 @@ export class LauncherClient {
     return this.#child.pid ?? 0;
   }
 
-  /** Resolves when the program has been executed. @throws StartRefused */
-  async start(plan: StartPlan): Promise<{ pid: number; startTime: string }> {
-    const answer = await this.#ask({ type: 'start', plan });
-    if (answer.type === 'started') return { pid: answer.pid, startTime: answer.startTime };
-    throw new Error(`launcher answered ${answer.type}`);
+  /** Resolves when the blank waits for its plan. @throws StartRefused */
+  async blank(blank: BlankPlan): Promise<void> {
+    await this.#ask({ type: 'blank', blank });
   }
 
-  /** Makes the user namespace of a range ahead of its use. */
-  async prepareUser(uidBase: number): Promise<void> {
-    await this.#ask({ type: 'prepareUser', uidBase });
+  /** Resolves when the program has been executed. @throws StartRefused */
+  async start(blank: string, plan: StartPlan): Promise<{ pid: number; startTime: string }> {
+    const answer = await this.#ask({ type: 'start', blank, plan });
+    if (answer.type === 'started') return { pid: answer.pid, startTime: answer.startTime };
+    throw new Error(`launcher answered ${answer.type}`);
   }
 
   /** Writes the settings inside a network namespace. */
@@ -142,6 +143,7 @@ export class LauncherClient {
   #receive(report: Report): void {
     if (report.type === 'ready') this.#onReady();
     else if (report.type === 'exited') this.#events.onExited(report);
+    else if (report.type === 'blankLost') this.#events.onBlankLost(report.name);
     else {
       const pending = this.#pending.get(report.seq);
       this.#pending.delete(report.seq);

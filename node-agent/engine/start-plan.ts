@@ -5,9 +5,7 @@ import type { SkeletonEntry, StartPlan, UpperPlan } from './launcher/messages.ts
 
 /** What the engine has prepared for a container. */
 export interface PreparedContainer {
-  stagingDir: string;
   uidBase: number;
-  cgroups: readonly string[];
   netns?: string;
   stdout: string;
   stderr: string;

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Syscalls } from '../syscall-types.ts';
 import { fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
-import { isolate } from './isolate.ts';
+import { becomeBlank, isolate } from './isolate.ts';
 import type { StartPlan } from './messages.ts';
 
 const PLAN: StartPlan = {
   id: 'c1',
   hostname: 'box',
-  stagingDir: '/state/staging',
   layers: ['/layers/a', '/layers/b'],
   upper: { kind: 'memory', bytes: 1024 },
   skeleton: [{ path: 'dev', kind: 'folder', mode: 0o755 }],
@@ -17,7 +16,6 @@ const PLAN: StartPlan = {
   uidBase: 1_000_000,
   user: { uid: 5, gid: 6, groups: [7] },
   capabilities: [],
-  cgroups: ['/sys/fs/cgroup/hearth/e/c1'],
   netns: '/run/netns/n1',
   argv: ['/run'],
   env: [],
@@ -29,7 +27,9 @@ const PLAN: StartPlan = {
 
 function record(plan: StartPlan): RecordedCall[] {
   const { sys, calls } = fakeSyscalls();
-  isolate(sys, plan, { userns: 9, filter: Buffer.alloc(8), step: () => {} });
+  const blank = { name: 'b', stagingDir: '/staging', uidBase: plan.uidBase, cgroups: ['/cg/b'] };
+  const view = becomeBlank(sys, blank, () => {});
+  isolate(sys, plan, { ...view, userns: 9, filter: Buffer.alloc(8), step: () => {} });
   return calls;
 }
 
@@ -50,11 +50,13 @@ test('isolation keeps its order', () => {
     at(calls, 'prctl', ([option]) => option === 4),
     at(calls, 'setsid'),
     at(calls, 'openat', ([, path]) => String(path).endsWith('cgroup.procs')),
-    at(calls, 'setns', ([, type]) => type === 0x40000000),
     at(calls, 'unshare', ([flags]) => flags === (0x20000 | 0x2000000 | 0x4000000 | 0x8000000)),
     at(calls, 'mount', ([, target, , flags]) => target === '/' && flags === (16384 | (1 << 18))),
-    at(calls, 'mount', ([, , type]) => type === 'overlay'),
     at(calls, 'fsopen', ([type]) => type === 'proc'),
+    at(calls, 'setns', ([, type]) => type === 0x40000000),
+    at(calls, 'openTree', ([, path]) => path === '/layers/a'),
+    at(calls, 'mount', ([, , type]) => type === 'overlay'),
+    at(calls, 'moveMount', ([, from]) => from === 'proc'),
     at(calls, 'pivotRoot'),
     at(calls, 'umount2'),
     at(calls, 'setrlimit'),
@@ -83,9 +85,15 @@ test('nothing is mounted after the user namespace is entered', () => {
 
 test('every layer is a read-only clone with the container’s ids, topmost first in the overlay', () => {
   const calls = record(PLAN);
-  const cloned = calls.filter(({ call }) => call === 'openTree').map(({ args }) => args[1]);
-  assert.deepEqual(cloned.slice(0, 2), ['/layers/a', '/layers/b']);
-  const attributes = calls.filter(({ call }) => call === 'mountSetattr').slice(0, 2);
+  const cloned = calls.filter(({ args }) => String(args[1]).startsWith('/layers/'));
+  assert.deepEqual(
+    cloned.map(({ call, args }) => [call, args[1]]),
+    [
+      ['openTree', '/layers/a'],
+      ['openTree', '/layers/b'],
+    ],
+  );
+  const attributes = cloned.flatMap((clone) => calls.slice(calls.indexOf(clone) + 1)[0] ?? []);
   for (const { args } of attributes) assert.deepEqual(args[3], { set: 0x100000 | 7, userns: 9 });
   const overlay = calls[at(calls, 'mount', ([, , type]) => type === 'overlay')];
   assert.match(String(overlay?.args[4]), /^lowerdir=l1:l0:skeleton,upperdir=rw\/upper,/);
@@ -128,6 +136,8 @@ test('a refused step stops isolation at once', () => {
   const { sys, calls } = fakeSyscalls({ fail: { pivotRoot: 'EINVAL' } });
   const steps: string[] = [];
   const inputs = {
+    hostRoot: 8,
+    staging: 7,
     userns: 9,
     filter: Buffer.alloc(8),
     step: (name: string) => void steps.push(name),
@@ -135,4 +145,18 @@ test('a refused step stops isolation at once', () => {
   assert.throws(() => isolate(sys, PLAN, inputs), { code: 'EINVAL' });
   assert.equal(steps.at(-1), 'enter root');
   assert.equal(calls.at(-1)?.call, 'pivotRoot');
+});
+
+test('names are relative to the staging folder, whatever the working folder was before', () => {
+  const { sys, calls } = fakeSyscalls();
+  isolate(sys, PLAN, {
+    hostRoot: 8,
+    staging: 7,
+    userns: 9,
+    filter: Buffer.alloc(8),
+    step: () => {},
+  });
+  const entered = at(calls, 'fchdir', ([fd]) => fd === 7);
+  assert.ok(entered < at(calls, 'mkdirat'));
+  assert.ok(!calls.slice(entered, at(calls, 'mkdirat')).some(({ call }) => call === 'chdir'));
 });

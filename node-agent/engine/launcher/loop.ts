@@ -7,48 +7,54 @@ import {
   WNOHANG,
 } from '../linux-constants.ts';
 import { isSameProcess } from '../process-identity.ts';
-import { SyscallError } from '../syscall-types.ts';
+import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Report, Request } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
-import { type LauncherContext, parseOutcome, startChild } from './start-child.ts';
+import { failureOf, parseOutcome } from './outcome.ts';
 
 const READ_BYTES = 65_536;
-const OUTCOME_BYTES_MAX = 65_536;
 
-/** One descriptor the loop waits for. */
-interface Source {
-  fd: number;
-  ready: () => void;
+/** A child that has not executed its program yet. */
+interface Growing extends Blank {
+  name: string;
+  pidfd: number;
+  said: Buffer[];
+  /** The request that waits for its next word. */
+  seq: number | undefined;
+  /** Set once it has its plan: the container's id. */
+  id?: string;
 }
 
 /**
  * Waits, synchronously, for the control stream, outcome pipes and pidfds. A start does not block the
- * loop beyond its fork: the child's way to its program ends with its outcome pipe.
+ * loop: the child's way to its program ends with its outcome pipe.
  */
 export class LauncherLoop {
   readonly #context: LauncherContext;
   readonly #controlFd: number;
   readonly #frames = new FrameReader();
-  readonly #sources = new Map<number, Source>();
+  /** What to do when a descriptor is ready. */
+  readonly #sources = new Map<number, () => void>();
+  readonly #blanks = new Map<string, Growing>();
   readonly #chunk = Buffer.alloc(READ_BYTES);
 
   constructor(context: LauncherContext, controlFd: number) {
     this.#context = context;
     this.#controlFd = controlFd;
-    this.#sources.set(controlFd, { fd: controlFd, ready: () => this.#readControl() });
+    this.#sources.set(controlFd, () => this.#readControl());
   }
 
   run(): never {
     this.#report({ type: 'ready' });
     for (;;) {
-      const sources = [...this.#sources.values()];
+      const sources = [...this.#sources];
       const events = this.#context.sys.poll(
-        sources.map(({ fd }) => ({ fd, events: POLLIN })),
+        sources.map(([fd]) => ({ fd, events: POLLIN })),
         -1,
       );
-      sources.forEach((source, n) => {
-        if ((events[n] ?? 0) !== 0 && this.#sources.get(source.fd) === source) source.ready();
+      sources.forEach(([fd, ready], n) => {
+        if ((events[n] ?? 0) !== 0 && this.#sources.get(fd) === ready) ready();
       });
     }
   }
@@ -65,52 +71,58 @@ export class LauncherLoop {
   #handle(request: Request): void {
     const { seq } = request;
     try {
-      switch (request.type) {
-        case 'start':
-          this.#start(request);
-          break;
-        case 'watch':
-          this.#watch(request);
-          break;
-        case 'prepareUser':
-          this.#context.users.get(request.uidBase);
-          this.#report({ type: 'done', seq });
-          break;
-        case 'prepareNetwork':
-          this.#prepareNetwork(seq, request.netns);
-          break;
-      }
+      if (request.type === 'blank') this.#addBlank(request);
+      else if (request.type === 'start') this.#start(request);
+      else if (request.type === 'watch') this.#watch(request);
+      else this.#prepareNetwork(seq, request.netns);
     } catch (error) {
-      const errno = error instanceof SyscallError ? error.code : 'ERR';
-      const message = error instanceof Error ? error.message : String(error);
-      this.#report({ type: 'failed', seq, failure: { step: request.type, errno, message } });
+      this.#report({ type: 'failed', seq, failure: failureOf(request.type, error) });
     }
   }
 
+  #addBlank(request: Request & { type: 'blank' }): void {
+    const { name } = request.blank;
+    const forked = forkBlank(this.#context, request.blank);
+    const pidfd = this.#context.sys.pidfdOpen(forked.pid);
+    const blank: Growing = { ...forked, name, pidfd, said: [], seq: request.seq };
+    this.#blanks.set(name, blank);
+    this.#sources.set(blank.outcomeFd, () => this.#hear(blank));
+  }
+
   #start(request: Request & { type: 'start' }): void {
-    const { sys } = this.#context;
-    const { id } = request.plan;
-    const { pid, startTime, outcomeFd } = startChild(this.#context, request.plan);
-    const pidfd = sys.pidfdOpen(pid);
-    const said: Buffer[] = [];
-    this.#add(outcomeFd, () => {
-      const chunk = Buffer.alloc(OUTCOME_BYTES_MAX);
-      const length = sys.read(outcomeFd, chunk);
-      if (length > 0) {
-        said.push(chunk.subarray(0, length));
-        return;
+    const blank = this.#blanks.get(request.blank);
+    if (blank === undefined) throw new Error(`no blank "${request.blank}"`);
+    this.#blanks.delete(request.blank);
+    blank.seq = request.seq;
+    blank.id = request.plan.id;
+    this.#writeAll(blank.planFd, encodeFrame(request.plan));
+  }
+
+  /** The next word of a child: ready, executing, or that it cannot go on. */
+  #hear(blank: Growing): void {
+    const length = this.#context.sys.read(blank.outcomeFd, this.#chunk);
+    if (length > 0) {
+      blank.said.push(Buffer.from(this.#chunk.subarray(0, length)));
+      if (blank.id === undefined && blank.seq !== undefined && this.#chunk[0] === 0x72) {
+        this.#report({ type: 'done', seq: blank.seq });
+        blank.seq = undefined;
       }
-      this.#remove(outcomeFd);
-      const failure = parseOutcome(Buffer.concat(said));
-      if (failure === undefined) {
-        this.#report({ type: 'started', seq: request.seq, pid, startTime });
-        this.#add(pidfd, () => this.#reap(id, pid, pidfd));
-        return;
-      }
-      sys.wait4(pid, 0);
-      sys.close(pidfd);
-      this.#report({ type: 'failed', seq: request.seq, failure });
-    });
+      return;
+    }
+    this.#remove(blank.outcomeFd);
+    this.#context.sys.close(blank.planFd);
+    this.#blanks.delete(blank.name);
+    const failure = parseOutcome(Buffer.concat(blank.said));
+    const { id, pid, pidfd, seq, startTime } = blank;
+    if (failure === undefined && id !== undefined && seq !== undefined) {
+      this.#report({ type: 'started', seq, pid, startTime });
+      this.#sources.set(pidfd, () => this.#reap(id, pid, pidfd));
+      return;
+    }
+    this.#context.sys.wait4(pid, 0);
+    this.#context.sys.close(pidfd);
+    if (seq === undefined) this.#report({ type: 'blankLost', name: blank.name });
+    else if (failure !== undefined) this.#report({ type: 'failed', seq, failure });
   }
 
   #reap(id: string, pid: number, pidfd: number): void {
@@ -125,15 +137,12 @@ export class LauncherLoop {
     const { id, pid, seq } = request;
     const pidfd = this.#context.sys.pidfdOpen(pid);
     this.#report({ type: 'done', seq });
-    if (!isSameProcess(pid, request.startTime)) {
-      this.#context.sys.close(pidfd);
-      this.#report({ type: 'exited', id, pid });
-      return;
-    }
-    this.#add(pidfd, () => {
+    const ended = (): void => {
       this.#remove(pidfd);
       this.#report({ type: 'exited', id, pid });
-    });
+    };
+    if (isSameProcess(pid, request.startTime)) this.#sources.set(pidfd, ended);
+    else ended();
   }
 
   /** Settings can be written only from inside: by a child, as the launcher never changes its own. */
@@ -154,10 +163,6 @@ export class LauncherLoop {
     this.#report({ type: 'done', seq });
   }
 
-  #add(fd: number, ready: () => void): void {
-    this.#sources.set(fd, { fd, ready });
-  }
-
   #remove(fd: number): void {
     this.#sources.delete(fd);
     this.#context.sys.close(fd);
@@ -165,9 +170,11 @@ export class LauncherLoop {
 
   /** Blocks while the engine does not read: its reader never waits for the launcher. */
   #report(report: Report): void {
-    let frame = encodeFrame(report);
-    while (frame.length > 0) {
-      frame = frame.subarray(this.#context.sys.write(this.#controlFd, frame));
-    }
+    this.#writeAll(this.#controlFd, encodeFrame(report));
+  }
+
+  #writeAll(fd: number, frame: Buffer): void {
+    let rest = frame;
+    while (rest.length > 0) rest = rest.subarray(this.#context.sys.write(fd, rest));
   }
 }

@@ -1,9 +1,18 @@
-/** Everything the launcher needs to know to make one container; decided by the engine. */
+/** What a blank is made from: all of a container that does not depend on what it will run. */
+export interface BlankPlan {
+  name: string;
+  /** An empty host folder; each container covers it in its own mount namespace only. */
+  stagingDir: string;
+  /** First host uid and gid of the container's range. */
+  uidBase: number;
+  /** cgroup folders to join, all hierarchies. */
+  cgroups: readonly string[];
+}
+
+/** What a blank needs to become one container; decided by the engine. */
 export interface StartPlan {
   id: string;
   hostname: string;
-  /** An empty host folder; each container covers it in its own mount namespace only. */
-  stagingDir: string;
   /** Lowest first, absolute host folders with the image's ids. */
   layers: readonly string[];
   upper: UpperPlan;
@@ -16,8 +25,6 @@ export interface StartPlan {
   user: { uid: number; gid: number; groups: readonly number[] };
   /** Numbers of the capabilities kept inside the user namespace. */
   capabilities: readonly number[];
-  /** cgroup folders to join, all hierarchies. */
-  cgroups: readonly string[];
   /** Path of a prepared network namespace; absent: a new one with loopback only. */
   netns?: string;
   argv: readonly string[];
@@ -58,8 +65,8 @@ export interface StartFailure {
 
 /** Engine to launcher. `seq` comes back in the answer. */
 export type Request =
-  | { type: 'start'; seq: number; plan: StartPlan }
-  | { type: 'prepareUser'; seq: number; uidBase: number }
+  | { type: 'blank'; seq: number; blank: BlankPlan }
+  | { type: 'start'; seq: number; blank: string; plan: StartPlan }
   | { type: 'prepareNetwork'; seq: number; netns: string }
   | { type: 'watch'; seq: number; id: string; pid: number; startTime: string };
 
@@ -69,5 +76,7 @@ export type Report =
   | { type: 'started'; seq: number; pid: number; startTime: string }
   | { type: 'failed'; seq: number; failure: StartFailure }
   | { type: 'done'; seq: number }
+  /** A blank ended before it was used. */
+  | { type: 'blankLost'; name: string }
   /** `status`: raw wait status; absent for a process that is not the launcher's child. */
   | { type: 'exited'; id: string; pid: number; status?: number };

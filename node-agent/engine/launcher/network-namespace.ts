@@ -1,6 +1,5 @@
 import {
   AF_INET,
-  AT_FDCWD,
   CLONE_NEWNET,
   IFF_UP,
   O_CLOEXEC,
@@ -23,15 +22,18 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'ipv6/conf/default/disable_ipv6': '1',
 };
 
-/** Enters a prepared network namespace, or makes one with loopback only. */
-export function enterNetwork(sys: Syscalls, netns: string | undefined): void {
+/**
+ * Enters a prepared network namespace, or makes one with loopback only. `hostRoot` is the host's
+ * root folder: only from there is a namespace file seen that was mounted after this process left.
+ */
+export function enterNetwork(sys: Syscalls, netns: string | undefined, hostRoot: number): void {
   if (netns === undefined) {
     sys.unshare(CLONE_NEWNET);
     loopbackUp(sys);
     configureNetwork(sys);
     return;
   }
-  const fd = sys.openat(AT_FDCWD, netns, O_RDONLY | O_CLOEXEC);
+  const fd = sys.openat(hostRoot, netns.slice(1), O_RDONLY | O_CLOEXEC);
   sys.setns(fd, CLONE_NEWNET);
   sys.close(fd);
 }

@@ -14,30 +14,23 @@ import {
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  PR_SET_SECUREBITS,
-  SECBIT_NO_SETUID_FIXUP,
 } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './messages.ts';
+import { asRangeOwner } from './range-owner.ts';
 
-const STAGING_EXTRA_BYTES = 1024 * 1024;
 const CLONE = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
 const SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
 /**
- * Mounts the container's root as `root` in a private staging tmpfs, which becomes the working
- * directory; nothing of it can be seen outside this mount namespace. Each layer is a detached clone
+ * Mounts the container's root as `root` in the staging tmpfs, which is the working folder and can be
+ * seen in this mount namespace only. Each layer is a detached clone
  * of its folder on which uid 0 is the container's uid 0 (mount_setattr(2), MOUNT_ATTR_IDMAP), so
  * layers are shared by all containers and never chowned; the overlay over them is mounted from
  * outside the user namespace. The upper layer is mapped the same way: its files carry the image's
  * ids on disk.
  */
 export function mountRoot(sys: Syscalls, plan: StartPlan, userns: number): void {
-  const writableBytes = plan.upper.kind === 'memory' ? plan.upper.bytes : 0;
-  const size = writableBytes + STAGING_EXTRA_BYTES;
-  sys.mount('hearth', plan.stagingDir, 'tmpfs', MS_NOSUID | MS_NODEV, `mode=0700,size=${size}`);
-  sys.chdir(plan.stagingDir);
-  sys.mkdirat(AT_FDCWD, 'root', 0o755);
   makeSkeleton(sys, plan.skeleton, plan.uidBase);
   plan.layers.forEach((layer, n) => {
     attachMapped(sys, { source: layer, target: `l${n}`, userns, readOnly: true });
@@ -47,21 +40,6 @@ export function mountRoot(sys: Syscalls, plan: StartPlan, userns: number): void 
   asRangeOwner(sys, plan.uidBase, () => {
     sys.mount('overlay', 'root', 'overlay', MS_NOSUID | MS_NODEV, options);
   });
-}
-
-/**
- * Overlay makes its own files as whoever mounts it, and on a mapped upper layer only ids of the
- * range exist: host uid 0 would be EOVERFLOW, and the overlay read-only. So the mount is done with
- * the range's uid 0 for file access, keeping the capabilities that the change would take.
- */
-function asRangeOwner(sys: Syscalls, uidBase: number, act: () => void): void {
-  sys.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
-  sys.setfsgid(uidBase);
-  sys.setfsuid(uidBase);
-  act();
-  sys.setfsuid(0);
-  sys.setfsgid(0);
-  sys.prctl(PR_SET_SECUREBITS, 0);
 }
 
 /**
@@ -110,8 +88,10 @@ function makeUpper(
     attachMapped(sys, mapped);
     return { name: upper.name, volatile: false };
   }
-  // On this tmpfs itself, so that it ends with the container and cannot outgrow its size
-  for (const folder of ['rw', 'rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
+  // In memory, so that it ends with the container and cannot outgrow its size
+  sys.mkdirat(AT_FDCWD, 'rw', 0o755);
+  sys.mount('hearth', 'rw', 'tmpfs', MS_NOSUID | MS_NODEV, `mode=0755,size=${upper.bytes}`);
+  for (const folder of ['rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
   sys.fchownat(AT_FDCWD, 'rw/upper', ids.uidBase, ids.uidBase, 0);
   return { name: 'upper', volatile: true };
 }

@@ -1,4 +1,3 @@
-import { chmodSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import {
   AF_UNIX,
@@ -53,7 +52,7 @@ function listenAt(sys: Syscalls, path: string): number {
   sys.chdir(dirname(path));
   sys.bindUnix(fd, basename(path));
   // Reaching it is governed by the folders above it
-  chmodSync(basename(path), 0o666);
+  sys.fchmodat(AT_FDCWD, basename(path), 0o666);
   sys.chdir('/');
   sys.listen(fd, LISTEN_BACKLOG);
   return fd;
@@ -66,6 +65,16 @@ export function park(sys: Syscalls, fd: number): number {
   return parked;
 }
 
+/** Closes every descriptor from `first` on but those of `keep`. */
+export function closeFrom(sys: Syscalls, first: number, keep: readonly number[]): void {
+  let next = first;
+  for (const fd of [...keep].sort((a, b) => a - b)) {
+    if (fd > next) sys.closeRange(next, fd - 1, 0);
+    next = Math.max(next, fd + 1);
+  }
+  sys.closeRange(next, FD_MAX, 0);
+}
+
 /**
  * Gives the program exactly `streams` as 0, 1, …; everything else is closed but `keep`, which
  * closes when the program is executed. CVE-2024-21626: no descriptor of the host outlives this.
@@ -74,6 +83,5 @@ export function installStreams(sys: Syscalls, streams: readonly number[], keep: 
   streams.forEach((fd, n) => {
     sys.dup3(fd, n, 0);
   });
-  sys.closeRange(streams.length, keep - 1, 0);
-  sys.closeRange(keep + 1, FD_MAX, 0);
+  closeFrom(sys, streams.length, [keep]);
 }
