@@ -113,8 +113,18 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
     { ...redis, concurrency: BUILDS_AT_ONCE },
   );
   undo.add(() => worker.close());
+  undo.add(warmUp(images, log));
   const { port } = app.server.address() as AddressInfo;
   return { api: `http://${config.host}:${port}`, registry: registryUrl };
+}
+
+/** Makes the image that most first builds need, meanwhile; what to wait for at a stop. */
+function warmUp(images: ImageSources, log: Log): () => Promise<void> {
+  const warmed = images
+    .find('hearth/node:24')
+    .then((image) => image.folders())
+    .catch((error: unknown) => log.debug({ err: error }, 'base image not made ahead'));
+  return async () => void (await warmed);
 }
 
 interface OpenOptions {

@@ -134,7 +134,7 @@ async function doRun(
 ): Promise<Made> {
   const { parts, plan } = build;
   const { layers, engine, resolvConf, emit, signal } = parts;
-  const key = runKey(files.chain, action);
+  const key = runKey({ chain: files.chain, epochMs: parts.epochMs }, action);
   const known = await layers.find(key);
   announce(known !== undefined);
   if (known !== undefined) return { layer: known, cached: true };
@@ -216,7 +216,8 @@ async function makeItems(
 ): Promise<Made> {
   const { parts } = options.context.build;
   const { layers, signal } = parts;
-  const key = copyKey(options.files.chain, await hashItems(items, signal));
+  const below = { chain: options.files.chain, epochMs: parts.epochMs };
+  const key = copyKey(below, await hashItems(items, signal));
   const known = await layers.find(key);
   options.context.announce(known !== undefined);
   if (known !== undefined) return { layer: known, cached: true };

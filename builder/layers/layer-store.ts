@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
   mkdir,
@@ -12,7 +12,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { packTar } from '../../lib/archive/tar.ts';
 import { type Digest, DigestStream, isDigest, sha256 } from '../../lib/digest.ts';
@@ -65,8 +65,7 @@ export class LayerStore {
     const target = this.#layerPath(digest);
     const entry: Entry = { digest, sizeBytes, ...options };
     await this.#write(join('entries', `${hex(digest)}.json`), JSON.stringify(entry));
-    if (existsSync(target)) await rm(folder, { recursive: true });
-    else await rename(folder, target);
+    await publish(folder, target);
     return this.#stored(entry);
   }
 
@@ -87,14 +86,30 @@ export class LayerStore {
     await this.#write(join('steps', hex(sha256(stepKey))), digest);
   }
 
-  /** The layer's archive again: the same bytes as when it was added. */
+  /**
+   * The layer's archive again: the same bytes as when it was added. A layer that is damaged is
+   * forgotten, so that the next build makes it anew; the stream fails then.
+   */
   async open(digest: Digest): Promise<Readable> {
     const text = await this.#read(join('entries', `${hex(digest)}.json`));
     if (text === undefined) throw new HearthError('BlobNotFound', `layer ${digest} is not here`);
     const { mtimeMsMax } = JSON.parse(text) as Entry;
-    return packTar(
-      layerEntries(this.#layerPath(digest), mtimeMsMax === undefined ? {} : { mtimeMsMax }),
-    );
+    const options = mtimeMsMax === undefined ? {} : { mtimeMsMax };
+    const archive = packTar(layerEntries(this.#layerPath(digest), options));
+    return Readable.from(this.#checked(archive, digest), { objectMode: false });
+  }
+
+  async *#checked(archive: Readable, digest: Digest): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    for await (const chunk of archive as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    if (`sha256:${hash.digest('hex')}` === digest) return;
+    await this.#remove(digest);
+    throw new HearthError('BuildInterrupted', `layer ${digest} of the build cache was damaged`, {
+      hint: 'deploy again: the layer is made anew',
+    });
   }
 
   /** Removes the layers used longest ago, until at most `layersMax` stay. When no build runs. */
@@ -109,12 +124,23 @@ export class LayerStore {
     );
     used.sort((a, b) => a.mtimeMs - b.mtimeMs);
     for (const { name } of used.slice(0, names.length - layersMax)) {
-      await rm(join(this.#root, 'entries', name), { force: true });
-      await rm(join(this.#root, 'layers', name.replace('.json', '')), {
-        recursive: true,
-        force: true,
-      });
+      await this.#remove(`sha256:${name.replace('.json', '')}`);
     }
+    await this.#forgetSteps();
+  }
+
+  /** Steps whose layer is gone. */
+  async #forgetSteps(): Promise<void> {
+    for (const name of await readdir(join(this.#root, 'steps'))) {
+      const digest = await this.#read(join('steps', name));
+      if (digest !== undefined && isDigest(digest) && existsSync(this.#layerPath(digest))) continue;
+      await rm(join(this.#root, 'steps', name), { force: true });
+    }
+  }
+
+  async #remove(digest: Digest): Promise<void> {
+    await rm(join(this.#root, 'entries', `${hex(digest)}.json`), { force: true });
+    await rm(this.#layerPath(digest), { recursive: true, force: true });
   }
 
   #stored({ digest, sizeBytes }: Entry): StoredLayer {
@@ -141,6 +167,16 @@ export class LayerStore {
     await writeFile(temporary, text);
     await rename(temporary, join(this.#root, name));
   }
+}
+
+/** Another build may have made the same layer meanwhile: equal digest, equal files. */
+async function publish(folder: string, target: string): Promise<void> {
+  try {
+    if (!existsSync(target)) return await rename(folder, target);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST'].includes(errnoCode(error) ?? '')) throw error;
+  }
+  await rm(folder, { recursive: true });
 }
 
 async function measure(

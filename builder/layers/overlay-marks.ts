@@ -6,19 +6,16 @@ export function isWhiteout(stat: Stats): boolean {
   return stat.isCharacterDevice() && stat.rdev === 0;
 }
 
-const OPAQUE = ['trusted.overlay.opaque', 'user.overlay.opaque'];
+/** The engine mounts without `userxattr`: only this one counts, and no container can set it. */
+const OPAQUE = 'trusted.overlay.opaque';
 
 /** Whether a directory of an upper layer hides all that lower layers have in it (overlayfs.rst). */
 export function isOpaque(folder: string): boolean {
-  return OPAQUE.some((name) => attribute(folder, name) === 'y');
-}
-
-function attribute(path: string, name: string): string | undefined {
   try {
-    return syscalls.lgetxattr(path, name).toString();
+    return syscalls.lgetxattr(folder, OPAQUE).toString() === 'y';
   } catch (error) {
-    const absent = error instanceof SyscallError && ['ENODATA', 'ENOTSUP'].includes(error.code);
-    if (absent) return undefined;
+    const isAbsent = error instanceof SyscallError && ['ENODATA', 'ENOTSUP'].includes(error.code);
+    if (isAbsent) return false;
     throw error;
   }
 }
