@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { ReadyMessage } from '../lib/daemon.ts';
 import { HttpClient } from '../lib/http/client.ts';
 import type { LogLine } from '../lib/log-line.ts';
@@ -16,11 +18,13 @@ import { createRedisStore } from '../lib/store/redis.ts';
 import type { Store } from '../lib/store/store.ts';
 import { silentLog } from '../lib/telemetry/log.ts';
 import { startRedis, type TestRedis } from '../lib/testing/redis.ts';
+import { engineName } from './state/folders.ts';
 import { until } from './testing/agent-harness.ts';
 import { kernelSkip, NODE_GUEST, requestOf } from './testing/kernel-guests.ts';
 import { makeNodeRoot } from './testing/root-folders.ts';
 
 const skip = kernelSkip();
+const run = promisify(execFile);
 
 let root = '';
 let redis: TestRedis;
@@ -151,6 +155,48 @@ test('kill -9 in the middle of a start: the next process leaves nothing of it', 
   assert.deepEqual(readdirSync(containers), []);
   await endAgent('SIGTERM');
 });
+
+test('kill -9 at any moment of starts and ends: what is adopted serves, the rest is gone', {
+  skip,
+}, async () => {
+  for (const afterMs of [0, 4, 9, 15, 22, 30, 60]) {
+    const client = await startAgent();
+    const before = await list(client);
+    for (const record of before) assert.match(await call(record), /"env":"kept"/);
+    const oldest = before[0];
+    if (oldest !== undefined) {
+      client.json(`/v1/instances/${oldest.id}`, { method: 'DELETE' }).catch(() => {});
+    }
+    const body = requestOf('node', NODE_GUEST, { functionName: 'kept' });
+    const starts = [0, 1].map(() => client.json('/v1/instances', { method: 'POST', body }));
+    const settled = Promise.allSettled(starts);
+    await delay(afterMs);
+    await endAgent('SIGKILL');
+    await settled;
+  }
+  const last = await startAgent();
+  const records = await list(last);
+  const agentRoot = join(root, 'data/agent/a1');
+  assert.equal(readdirSync(join(agentRoot, 'engine/containers')).length, records.length);
+  assert.equal(readdirSync(join(agentRoot, 'instances')).length, records.length);
+  await endAgent('SIGTERM');
+  assert.deepEqual(await leftovers(), []);
+});
+
+/** What is left on the machine of the engine of these tests. */
+async function leftovers(): Promise<string[]> {
+  const name = engineName(join(root, 'data'), 'a1');
+  const pages = [
+    readFileSync('/proc/self/mountinfo', 'utf8'),
+    (await run('ip', ['-brief', 'link'])).stdout,
+    (await run('ip', ['netns', 'list'])).stdout,
+    (await run('nft', ['list', 'tables'])).stdout,
+    (await run('find', ['/sys/fs/cgroup', '-maxdepth', '4', '-name', `*${name}*`])).stdout,
+  ];
+  return pages
+    .flatMap((page) => page.split('\n'))
+    .filter((line) => line.includes(name) || line.includes(root));
+}
 
 test('two agents with one name and folder: the second is refused', { skip }, async () => {
   const first = await startAgent();
