@@ -165,6 +165,30 @@ test('a drained instance ends on SIGTERM and leaves nothing', { skip }, async ()
   await until(async () => (await logTexts('hello')).some((line) => line.startsWith('stopped: ')));
 });
 
+test('two agents on one machine do not meet; the end of one leaves the other', {
+  skip,
+}, async () => {
+  const name = 'k2';
+  const own = { ...config, name, subnet: '10.97.2.0/24', uidBase: 0x5400_0000 };
+  const other = await startNodeAgent(own, silentLog(), { images: rootImages(root) });
+  const peer = new HttpClient({
+    baseUrl: other.addresses.api ?? '',
+    token: readSecret(config.dataRoot, 'cluster-token'),
+    peer: 'node agent',
+  });
+  const body = requestOf('busybox', HTTPD);
+  const theirs = await peer.json<InstanceRecord>('/v1/instances', { method: 'POST', body });
+  const ours = await start(body);
+  assert.equal(theirs.node, 'k2');
+  assert.equal(await call(theirs.endpoint, '/index.html'), 'served\n');
+  await peer.close();
+  await other.stop();
+  assert.equal(await call(ours.endpoint, '/index.html'), 'served\n');
+  assert.equal((await start(body)).state, 'ready');
+  const { instances } = await client.json<{ instances: InstanceRecord[] }>('/v1/instances');
+  for (const record of instances) await kill(record);
+});
+
 test('after all of it nothing is left of any container', { skip }, async () => {
   await until(async () => (await store.list('instance')).length === 0);
   const agentRoot = join(config.dataRoot, 'agent', 'k1');
