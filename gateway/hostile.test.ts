@@ -22,7 +22,11 @@ before(async () => {
   await platform.deploy('hello');
   await (await fetch(`${platform.url}/function/hello`)).text();
 });
-after(async () => platform?.stop());
+const servers: Server[] = [];
+after(async () => {
+  for (const server of servers) server.close();
+  await platform?.stop();
+});
 
 const POST = 'POST /function/hello/smuggled HTTP/1.1\r\nHost: h\r\n';
 /** A second request hidden in the body of the first. */
@@ -67,11 +71,12 @@ for (const [what, bytes] of SMUGGLED) {
 }
 
 /** An instance that is a bare socket: `speak` sees each connection's first bytes. */
-async function rawInstance(name: string, speak: (socket: Socket) => void): Promise<Server> {
+async function rawInstance(name: string, speak: (socket: Socket) => void): Promise<void> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', () => speak(socket));
   });
+  servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   await platform.deploy(name);
   const id = newId('i');
@@ -93,7 +98,6 @@ async function rawInstance(name: string, speak: (socket: Socket) => void): Promi
     return page.includes('hearth_gateway_instances{state="ready"}');
   });
   await new Promise((resolve) => setTimeout(resolve, 50));
-  return server;
 }
 
 const OK = 'HTTP/1.1 200 OK\r\n';
@@ -109,19 +113,18 @@ const ANSWERS: readonly [string, string][] = [
 for (const [index, [what, bytes]] of ANSWERS.entries()) {
   test(`an answer with ${what} is a 502, and the gateway goes on`, { skip }, async () => {
     const name = `bad-${index}`;
-    const server = await rawInstance(name, (socket) => socket.write(bytes, 'latin1'));
+    await rawInstance(name, (socket) => socket.write(bytes, 'latin1'));
     const response = await fetch(`${platform.url}/function/${name}`, { method: 'POST', body: 'x' });
     assert.equal(response.status, 502, await response.text());
     assert.ok(response.headers.get('x-hearth-error-type'));
     assert.equal((await fetch(`${platform.url}/function/hello`)).status, 200);
-    server.close();
   });
 }
 
 test('a second answer that nobody asked for is delivered to nobody', { skip }, async () => {
   const answer = (body: string): string => `${OK}Content-Length: ${body.length}\r\n\r\n${body}`;
   let count = 0;
-  const server = await rawInstance('poison', (socket) => {
+  await rawInstance('poison', (socket) => {
     count++;
     socket.write(`${answer(`own-${count}`)}${answer('poison')}`);
   });
@@ -129,7 +132,29 @@ test('a second answer that nobody asked for is delivered to nobody', { skip }, a
     const response = await fetch(`${platform.url}/function/poison`);
     assert.match(await response.text(), /^own-\d$/);
   }
-  server.close();
+});
+
+test('an instance that closes idle connections at any moment loses no GET', {
+  skip,
+}, async () => {
+  await rawInstance('closing', (socket) => {
+    let idle: NodeJS.Timeout | undefined;
+    const answer = (): void => {
+      clearTimeout(idle);
+      socket.write(`${OK}Content-Length: 2\r\n\r\nok`);
+      idle = setTimeout(() => socket.destroy(), Math.random() * 8);
+    };
+    socket.on('data', answer);
+    answer();
+  });
+  const statuses = new Set<number>();
+  for (let i = 0; i < 200; i++) {
+    const response = await fetch(`${platform.url}/function/closing`);
+    await response.text();
+    statuses.add(response.status);
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 8));
+  }
+  assert.deepEqual([...statuses], [200]);
 });
 
 test('callers that go away at any moment leave no request behind', { skip }, async () => {

@@ -55,7 +55,16 @@ test('Connection cannot remove what frames or authorises the request', () => {
 test('responseHeaders() keeps set-cookie twice and drops what only the platform may say', () => {
   const raw = [
     ...['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'Connection', 'close', 'X-Call-Id', 'mine'],
-    ...['x-hearth-error-type', 'Fake', 'X-Cold-Start', '1', 'Content-Length', '2'],
+    ...[
+      'x-hearth-error-type',
+      'Fake',
+      'X-Cold-Start',
+      '1',
+      'Clear-Site-Data',
+      '*',
+      'Content-Length',
+      '2',
+    ],
   ].map((part) => Buffer.from(part, 'latin1'));
   assert.deepEqual(responseHeaders(raw), [
     ...['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'Content-Length', '2'],

@@ -29,8 +29,16 @@ const SET_ON_REQUEST: ReadonlySet<string> = new Set([
   'x-start-time',
 ]);
 
-/** Set by the gateway towards the caller: a function's own are dropped. */
+/**
+ * Set by the gateway towards the caller, and what speaks for the whole origin, which all functions
+ * share: a function's own are dropped.
+ */
 const SET_ON_RESPONSE: ReadonlySet<string> = new Set([
+  'alt-svc',
+  'clear-site-data',
+  'public-key-pins',
+  'service-worker-allowed',
+  'strict-transport-security',
   'x-call-id',
   'x-cold-start',
   'x-hearth-error-type',
