@@ -23,7 +23,7 @@ export interface QueueDepth {
   failed: number;
 }
 
-/** Where jobs are added. Every method throws QueueUnavailable within about 2 s of Redis' absence. */
+/** Where jobs are added. Without Redis every method throws QueueUnavailable within about 2 s. */
 export interface Queues {
   /**
    * Adds a job. A job whose id is in the queue or was there within `LIMITS.jobKeepMs` is not added
@@ -71,11 +71,26 @@ const RETRY_DELAY_MS = 500;
 const CLOSE_MS_MAX = 5_000;
 const SAME_ERROR_MS = 10_000;
 /** A job lies at `PREFIX:QUEUE:ID`, beside these (BullMQ 6, queue-keys.ts). */
-const KEYS_OF_QUEUE: ReadonlySet<string> = new Set(
-  'active wait waiting-children paused id delayed prioritized stalled-check completed failed stalled repeat limiter meta events pc marker de'.split(
-    ' ',
-  ),
-);
+const KEYS_OF_QUEUE: ReadonlySet<string> = new Set([
+  'active',
+  'wait',
+  'waiting-children',
+  'paused',
+  'id',
+  'delayed',
+  'prioritized',
+  'stalled-check',
+  'completed',
+  'failed',
+  'stalled',
+  'repeat',
+  'limiter',
+  'meta',
+  'events',
+  'pc',
+  'marker',
+  'de',
+]);
 const JOB_ID = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 
 /** The queues of `JobQueues`, for adding jobs. Connects by itself, now and after every loss. */

@@ -150,7 +150,7 @@ function startingOf({ memory }: Scene, revisionId: string): readonly string[] {
   return memory.starting.get(revisionId) ?? [];
 }
 
-/** The nodes with what they hold, what is `starting` on them and what this decision has promised. */
+/** The nodes with what they hold, what is `starting` there and what this decision has promised. */
 function placesOf(scene: Scene, revisionId: string, starting: readonly string[]): PlaceNode[] {
   const { world, nodes, promisedBytes } = scene;
   return placeNodes(nodes, world.instances, revisionId).map((node) => ({

@@ -18,7 +18,7 @@ export type LeaseStep =
   /** Put the lease with this version expected: it is mine, or nobody's any more. */
   { kind: 'take'; expectVersion: number } | { kind: 'wait' };
 
-/** Whether to take or renew the lease. It is given up when it was not renewed for `LIMITS.leaseMs`. */
+/** Whether to take or renew the lease. One not renewed for `LIMITS.leaseMs` is anybody's. */
 export function decideLease({ me, stored, seen }: LeaseView, nowMs: number): LeaseStep {
   if (stored === undefined) return { kind: 'take', expectVersion: 0 };
   const take: LeaseStep = { kind: 'take', expectVersion: stored.version };

@@ -32,8 +32,8 @@ const SAME_NODE_PAUSE_MS = 1_000;
 
 /**
  * Brings a revision to readiness: one instance that answers, on the best node, or a second one when
- * the first node fails. What the function does wrong becomes the record's error; only the platform's
- * own troubles throw, and then the job runs again, which finds what the first run has left.
+ * the first node fails. What the function does wrong becomes the record's error; only the
+ * platform's own troubles throw, and then the job runs again and finds what the first run left.
  */
 export async function rollOut(
   parts: RolloutParts,

@@ -1,7 +1,7 @@
 /**
  * The two writes of records as Lua, so that comparing the version, writing the record and telling
- * the change are one step. Each stored field is `{"version":N,"record":{…}}`; versions come from one
- * counter of all kinds, so a watcher sees a lost change as a jump in them. The counter is written
+ * the change are one step. Each stored field is `{"version":N,"record":{…}}`; versions come from
+ * one counter of all kinds, so a watcher sees a lost change as a jump in them. The counter is written
  * first: where Redis refuses writes (MISCONF, OOM), it does so before anything is changed.
  *
  * KEYS: hash of the kind, stream of changes, counter.
@@ -19,7 +19,8 @@ export const PUT_SCRIPT = `${COMPARE}
 local new = redis.call('INCR', KEYS[3])
 local value = string.format('{"version":%d,"record":', new) .. ARGV[5] .. '}'
 redis.call('HSET', KEYS[1], ARGV[2], value)
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'k', ARGV[1], 'i', ARGV[2], 'v', new, 'r', ARGV[5])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',
+  'k', ARGV[1], 'i', ARGV[2], 'v', new, 'r', ARGV[5])
 return {1, new}
 `;
 

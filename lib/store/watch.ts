@@ -66,7 +66,7 @@ class Watch {
     }
   }
 
-  /** Continues where the watcher stood if that entry is still there, else takes all records again. */
+  /** Goes on where the watcher stood if that entry is still there, else takes all again. */
   async #resume(): Promise<void> {
     if (this.#position !== undefined) {
       const { entryId } = this.#position;
