@@ -14,7 +14,6 @@ export const BPF_LD_W_ABS = 0x20;
 export const BPF_JMP_JA = 0x05;
 export const BPF_JMP_JEQ = 0x15;
 export const BPF_JMP_JGE = 0x35;
-export const BPF_JMP_JSET = 0x45;
 export const BPF_ALU_AND = 0x54;
 export const BPF_RET = 0x06;
 

@@ -17,15 +17,6 @@ export class Slots {
     return undefined;
   }
 
-  /** The next that `take` would give, at most `count` of them. */
-  nextFree(count: number): number[] {
-    const found: number[] = [];
-    for (let slot = 0; slot < this.#count && found.length < count; slot++) {
-      if (!this.#taken.has(slot)) found.push(slot);
-    }
-    return found;
-  }
-
   /** Takes this one; false if it was taken. */
   claim(slot: number): boolean {
     if (this.#taken.has(slot)) return false;

@@ -10,7 +10,7 @@ import {
 } from './syscall-types.ts';
 
 export type { CapabilitySets, FileTime, OpenHow, Path, Syscalls, Waited } from './syscall-types.ts';
-export { makedev, SyscallError } from './syscall-types.ts';
+export { SyscallError } from './syscall-types.ts';
 
 type Raw = (...args: unknown[]) => number;
 

@@ -7,6 +7,7 @@ import { containerFilter } from '../seccomp.ts';
 import { engineArch } from '../syscall-numbers.ts';
 import { syscalls } from '../syscalls.ts';
 import { LauncherLoop } from './loop.ts';
+import { rehearse } from './rehearse.ts';
 import { UserNamespaces } from './user-namespaces.ts';
 
 const CONTROL_FD = 3;
@@ -16,4 +17,5 @@ const context = {
   users: new UserNamespaces(syscalls),
   filter: containerFilter(engineArch()),
 };
+rehearse(context.filter);
 new LauncherLoop(context, CONTROL_FD).run();

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCgroupLayout } from './cgroup-layout.ts';
+import { parseOomKills, planCgroup, planEngineCgroup, planLimits } from './cgroup-plan.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import { encodeFrame, FrameReader } from './launcher/frames.ts';
+import { parseOutcome } from './launcher/outcome.ts';
+import { overlayOptions } from './launcher/root-file-system.ts';
+import { firewallRules, hostLinkCommands, networkNames, networkSlot } from './network-plan.ts';
+import { parseStat } from './process-identity.ts';
+import { parseNameservers, resolvConf } from './resolvers.ts';
+import { Slots } from './slots.ts';
+import { specFault } from './spec-check.ts';
+import { exitStatus, startError } from './start-error.ts';
+import { planSkeleton, planStart } from './start-plan.ts';
+import { gatewayAddress, parseSubnet, slotAddress, slotCount } from './subnet.ts';
+import { makeSpec } from './testing/engine-world.ts';
+
+const HYBRID = `cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu,cpuacct 0 0
+cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0
+cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0
+cgroup /sys/fs/cgroup/cpuset cgroup rw,cpuset 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
+`;
+const PURE = 'cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n';
+const RESOURCES = { memoryBytes: 1000, cpuMillis: 250, pids: 7, tmpBytes: 1, openFiles: 1 };
+
+test('a hybrid machine has its limits on v1 and its kill switch on v2', () => {
+  const layout = parseCgroupLayout(HYBRID, '');
+  assert.ok(layout !== undefined);
+  assert.deepEqual(Object.keys(layout.v1).sort(), ['cpu', 'memory', 'pids']);
+  const plan = planCgroup(layout, 'e', 'c');
+  assert.equal(plan.killFile, '/sys/fs/cgroup/unified/hearth/e/c/cgroup.kill');
+  assert.equal(plan.memory.events, '/sys/fs/cgroup/memory/hearth/e/c/memory.oom_control');
+  const limits = planLimits(layout, { engine: 'e', name: 'c', resources: RESOURCES });
+  const at = (file: string) => limits.find(({ path }) => path.endsWith(file))?.value;
+  assert.deepEqual(
+    [at('memory.limit_in_bytes'), at('cpu.cfs_quota_us'), at('pids.max')],
+    ['1000', '25000', '7'],
+  );
+  assert.equal(limits.filter(({ path }) => path.endsWith('notify_on_release')).length, 3);
+});
+
+test('a pure v2 machine has everything in one folder, with controllers switched on above it', () => {
+  const layout = parseCgroupLayout(PURE, 'cpuset cpu io memory pids\n');
+  assert.ok(layout !== undefined);
+  assert.deepEqual(layout.v1, {});
+  const plan = planCgroup(layout, 'e', 'c');
+  assert.deepEqual(plan.folders, ['/sys/fs/cgroup/hearth/e/c']);
+  assert.equal(plan.memory.peak, '/sys/fs/cgroup/hearth/e/c/memory.peak');
+  const limits = planLimits(layout, { engine: 'e', name: 'c', resources: RESOURCES });
+  assert.deepEqual(
+    limits.map(({ value }) => value),
+    ['1000', '0', '25000 100000', '7'],
+  );
+  const enabled = planEngineCgroup(layout, 'e').flatMap(({ writes }) =>
+    writes.map(({ path }) => path),
+  );
+  assert.deepEqual(
+    enabled,
+    ['', '/hearth', '/hearth/e'].map((part) => `/sys/fs/cgroup${part}/cgroup.subtree_control`),
+  );
+});
+
+test('without a memory controller there is no layout; a freezer is used without a v2 tree', () => {
+  assert.equal(parseCgroupLayout('cgroup2 /c cgroup2 rw 0 0\n', ''), undefined);
+  const v1 = 'cgroup /c/m cgroup rw,memory 0 0\ncgroup /c/f cgroup rw,freezer 0 0\n';
+  const layout = parseCgroupLayout(v1, '');
+  assert.ok(layout !== undefined);
+  const plan = planCgroup(layout, 'e', 'c');
+  assert.deepEqual([plan.killFile, plan.freezer], [undefined, '/c/f/hearth/e/c']);
+});
+
+test('oom kills are counted in both versions’ words', () => {
+  assert.equal(parseOomKills('oom_kill_disable 0\nunder_oom 0\noom_kill 2\n'), 2);
+  assert.equal(parseOomKills('low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\noom_group_kill 0\n'), 1);
+  assert.equal(parseOomKills(''), 0);
+});
+
+test('a subnet gives its first address to the bridge and the rest to slots', () => {
+  const subnet = parseSubnet('10.88.5.9/24');
+  assert.equal(subnet.text, '10.88.5.0/24');
+  assert.equal(gatewayAddress(subnet), '10.88.5.1');
+  assert.equal(slotAddress(subnet, 0), '10.88.5.2');
+  assert.equal(slotAddress(subnet, slotCount(subnet) - 1), '10.88.5.254');
+  for (const wrong of ['10.0.0.0', '10.0.0.256/24', '10.0.0.0/31', 'fd00::/64', '10.0.0.0/24\n']) {
+    assert.throws(() => parseSubnet(wrong), RangeError, wrong);
+  }
+});
+
+test('the firewall is loaded in one transaction and refuses by default', () => {
+  const names = networkNames('abcdefgh');
+  assert.ok(names.bridge.length <= 15);
+  const facts = {
+    subnet: parseSubnet('10.9.0.0/16'),
+    resolvers: ['10.1.1.1'],
+    hostResolvers: [],
+    allowed: ['10.7.0.0/16'],
+  };
+  const lines = firewallRules(names, facts).split('\n');
+  assert.deepEqual(lines.slice(0, 2), [
+    'table inet hearth_abcdefgh {}',
+    'delete table inet hearth_abcdefgh',
+  ]);
+  const position = (text: string) => lines.findIndex((line) => line.includes(text));
+  const order = ['oifname "hearth-*" drop', '10.1.1.1', '10.7.0.0/16', '169.254.0.0/16'].map(
+    position,
+  );
+  assert.deepEqual(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
+  assert.ok(!order.includes(-1));
+  assert.ok(lines.includes('iifname "hearth-abcdefgh" drop'));
+  const slot = networkSlot(names, facts.subnet, 65_000);
+  assert.ok(slot.veth.length <= 15);
+  assert.ok(hostLinkCommands(names, slot).some((line) => line.endsWith('isolated on')));
+});
+
+test('name servers of a stub on loopback are not given to containers', () => {
+  assert.deepEqual(parseNameservers('nameserver 1.1.1.1\n# nameserver 2.2.2.2\nnameserver ::1\n'), [
+    '1.1.1.1',
+  ]);
+  assert.equal(resolvConf(['1.1.1.1', '8.8.8.8']), 'nameserver 1.1.1.1\nnameserver 8.8.8.8\n');
+});
+
+test('frames survive any cut of the stream', () => {
+  const messages = [{ a: 1 }, { b: 'é'.repeat(100) }, []];
+  const stream = Buffer.concat(messages.map((message) => encodeFrame(message)));
+  for (const size of [1, 3, 7, 1000]) {
+    const reader = new FrameReader();
+    const found: unknown[] = [];
+    for (let at = 0; at < stream.length; at += size)
+      found.push(...reader.push(stream.subarray(at, at + size)));
+    assert.deepEqual(found, messages);
+  }
+  const huge = Buffer.alloc(4);
+  huge.writeUInt32LE(1 << 30);
+  assert.throws(() => new FrameReader().push(huge), /too large/);
+});
+
+test('an outcome pipe tells running, failed, and dead before it could say', () => {
+  assert.equal(parseOutcome(Buffer.from('rx')), undefined);
+  assert.equal(parseOutcome(Buffer.from('r'))?.step, 'isolate');
+  assert.equal(parseOutcome(Buffer.from(''))?.step, 'isolate');
+  const failure = { step: 'execute', errno: 'ENOENT', message: '/run', found: false };
+  assert.deepEqual(parseOutcome(Buffer.from(`rx${JSON.stringify(failure)}`)), failure);
+});
+
+test('127 layers fit into the kernel’s 4 KiB of options', () => {
+  assert.ok(overlayOptions(127, { name: 'u'.repeat(200), volatile: false }).length < 4096);
+});
+
+test('a skeleton has parents before children, and each path once', () => {
+  const paths = planSkeleton(['/etc/hosts', '/etc/x/y'], ['/opt/a/b']).map(({ path }) => path);
+  assert.deepEqual(paths, [
+    'dev',
+    'proc',
+    'sys',
+    'tmp',
+    'opt',
+    'opt/a',
+    'opt/a/b',
+    'etc',
+    'etc/hosts',
+    'etc/x',
+    'etc/x/y',
+  ]);
+});
+
+test('descriptors are named in variables that a spec cannot override', () => {
+  const prepared = { uidBase: 1, stdout: '/o', stderr: '/e' };
+  const spec = makeSpec('/l', ['run'], {
+    listenPath: '/s',
+    statusPipe: true,
+    env: ['A=1', 'LISTEN_FDS=9'],
+  });
+  assert.deepEqual(planStart(spec, prepared).env, [
+    'A=1',
+    'LISTEN_FDS=1',
+    'LISTEN_PID=1',
+    'HEARTH_STATUS_FD=4',
+  ]);
+  const alone = makeSpec('/l', ['run'], { statusPipe: true, env: [] });
+  assert.deepEqual(planStart(alone, prepared).env, ['HEARTH_STATUS_FD=3']);
+});
+
+test('an upper folder is named by its parent, so that its scratch folder lies on the same mount', () => {
+  const spec = makeSpec('/l', ['run'], { upperDir: '/builds/7/upper' });
+  const plan = planStart(spec, { uidBase: 1, stdout: '/o', stderr: '/e' });
+  assert.deepEqual(plan.upper, { kind: 'folder', parent: '/builds/7', name: 'upper' });
+});
+
+test('faults of a spec are named', () => {
+  const fault = (more: Partial<ContainerSpec>) => specFault(makeSpec('/l', ['run'], more)) ?? '';
+  assert.equal(fault({}), '');
+  assert.match(fault({ id: 'A' }), /id/);
+  assert.match(fault({ argv: [] }), /argv/);
+  assert.match(fault({ argv: ['a\0b'] }), /NUL/);
+  assert.match(fault({ env: ['=x'] }), /env/);
+  assert.match(fault({ cwd: 'x' }), /absolute/);
+  assert.match(fault({ layers: [] }), /layers/);
+  assert.match(fault({ files: { '/etc/../x': '' } }), /plain/);
+  assert.match(fault({ upperDir: '/a/b:c' }), /upperDir/);
+  assert.match(fault({ listenPath: `/${'x'.repeat(107)}` }), /107/);
+  assert.match(fault({ user: { uid: 65_536, gid: 0, groups: [] } }), /65536/);
+  assert.match(fault({ user: { uid: 0, gid: 0, groups: [-1] } }), /-1/);
+  assert.match(fault({ resources: { ...RESOURCES, pids: 0 } }), /pids/);
+});
+
+test('a wait status becomes code or signal; memory counts only for a bad end', () => {
+  assert.deepEqual(exitStatus(0x0700, 0), { code: 7, oomKilled: false });
+  assert.deepEqual(exitStatus(9, 1), { signal: 9, oomKilled: true });
+  assert.deepEqual(exitStatus(0x8b, 0), { signal: 11, oomKilled: false });
+  assert.deepEqual(exitStatus(0, 1), { code: 0, oomKilled: false });
+  assert.deepEqual(exitStatus(undefined, 0), { oomKilled: false });
+});
+
+test('failed starts become codes', () => {
+  const code = (step: string, errno: string) =>
+    startError({ step, errno, message: 'm' }, ['/run']).code;
+  assert.equal(code('mount layers', 'ENOSPC'), 'StorageFull');
+  assert.equal(code('mount layers', 'ENOSYS'), 'KernelUnsupported');
+  assert.equal(code('join cgroups', 'ENOENT'), 'StartFailed');
+  assert.equal(code('execute', 'ENOEXEC'), 'ExecFormat');
+  assert.equal(code('execute', 'ENOTDIR'), 'EntrypointNotFound');
+});
+
+test('a process name with parentheses and spaces does not shift the fields', () => {
+  const rest = Array.from({ length: 20 }, (_, n) => String(n + 4)).join(' ');
+  assert.deepEqual(parseStat(`12 (a) b) c) S ${rest}`), { state: 'S', startTime: '22' });
+});
+
+test('slots give the lowest free number and refuse beyond their count', () => {
+  const slots = new Slots(2);
+  assert.deepEqual([slots.take(), slots.take(), slots.take()], [0, 1, undefined]);
+  slots.free(0);
+  assert.equal(slots.claim(0), true);
+  assert.equal(slots.claim(0), false);
+});
