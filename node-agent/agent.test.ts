@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -177,6 +178,19 @@ test('a node that is full refuses', { skip }, async () => {
     code: 'NodeFull',
     message: 'node "n1" has 819 MiB left for instances, asked are 900 MiB',
   });
+});
+
+test('a start that cannot be written down leaves nothing', { skip }, async () => {
+  const folder = join(agent.config.dataRoot, 'agent/n1/instances');
+  renameSync(folder, `${folder}-away`);
+  try {
+    await assert.rejects(start(startRequest(servingScript())), { code: 'Internal' });
+    assert.equal(agent.engine.containers.size, 0);
+    const { instances } = await agent.client.json<{ instances: [] }>('/v1/instances');
+    assert.deepEqual(instances, []);
+  } finally {
+    renameSync(`${folder}-away`, folder);
+  }
 });
 
 test('a bad request is answered with every fault', { skip }, async () => {

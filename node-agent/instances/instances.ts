@@ -1,25 +1,30 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ErrorBody, HearthError, toHearthError } from '../../lib/errors.ts';
+import { errnoCode, HearthError, toHearthError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { LIMITS } from '../../lib/limits.ts';
-import type { InstanceEndpoint, InstanceRecord, StartPhases } from '../../lib/records.ts';
+import type { InstanceEndpoint, InstanceRecord } from '../../lib/records.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { type AgentMetrics, observePhases } from '../agent-metrics.ts';
 import type { DrainRequest, InstanceStatus, StartInstanceRequest } from '../api/types.ts';
 import type { ExitStatus } from '../engine/container-spec.ts';
 import type { Container } from '../engine/engine-types.ts';
+import type { InstanceLog } from '../logs/instance-log.ts';
 import type { Logs } from '../logs/logs.ts';
 import type { InstanceFiles } from '../state/instance-files.ts';
 import type { RecordWriter } from '../state/record-writer.ts';
 import { refusal } from './admission.ts';
-import { awaitReleased, terminate } from './drain.ts';
-import { endError } from './end-error.ts';
-import { exitText } from './exit-text.ts';
+import { drainInstance } from './drain-instance.ts';
+import { endInstance } from './end-instance.ts';
+import { EndedInstances } from './ended-instances.ts';
 import type { Expose } from './exposure.ts';
 import { Instance } from './instance.ts';
-import { peakOf } from './readiness.ts';
-import { type StartParts, socketPathOf, startContainer } from './start-container.ts';
+import {
+  discard,
+  type StartedContainer,
+  type StartParts,
+  socketPathOf,
+  startContainer,
+} from './start-container.ts';
 
 export interface InstancesOptions extends StartParts {
   node: string;
@@ -40,7 +45,12 @@ interface Starting {
   container?: Container;
 }
 
-const ENDED_KEPT_MAX = 200;
+interface Started extends StartedContainer {
+  id: string;
+  log: InstanceLog;
+  startedAtMs: number;
+}
+
 const SAY_MS_MAX = 500;
 
 /** The instances of this node: starts them, watches over them, ends them. */
@@ -48,8 +58,7 @@ export class Instances {
   readonly #options: InstancesOptions;
   readonly #starting = new Map<string, Starting>();
   readonly #instances = new Map<string, Instance>();
-  /** How the last ones ended, for gateways that ask why a connection broke. */
-  readonly #ended = new Map<string, InstanceStatus>();
+  readonly #ended = new EndedInstances();
   #stopping = false;
 
   constructor(options: InstancesOptions) {
@@ -189,20 +198,30 @@ export class Instances {
         if (this.#stopping) void container.kill();
       },
     });
+    try {
+      return await this.#register(request, { ...started, id, log, startedAtMs });
+    } catch (error) {
+      await discard(started.container, this.#options, error);
+      throw errnoCode(error) === 'ENOSPC' ? storageFull(error) : error;
+    }
+  }
+
+  /** Makes a container that is ready an instance: exposed, on the disk, watched, recorded. */
+  async #register(request: StartInstanceRequest, started: Started): Promise<InstanceRecord> {
     const { memoryBytes, graceMs, timeoutMs, contract, port } = request;
-    const exposure = await this.#options.expose(this.#endpointOf(id, request, started.container));
-    const { endpoint } = exposure;
-    const instance = new Instance({
-      record: this.#recordOf(id, request, { ...started, endpoint, startedAtMs }),
-      limits: { memoryBytes, graceMs, timeoutMs, contract, port },
-      container: started.container,
-      log,
-      exposure,
-    });
-    await this.#options.files.put({ record: instance.record, limits: instance.limits });
-    this.#watch(instance);
-    void this.#options.records.put(instance.record);
-    return instance.record;
+    const { id, container, log } = started;
+    const limits = { memoryBytes, graceMs, timeoutMs, contract, port };
+    const exposure = await this.#options.expose(this.#endpointOf(id, request, container));
+    const record = this.#recordOf(request, started, exposure.endpoint);
+    try {
+      this.#options.files.create({ record, limits });
+    } catch (error) {
+      exposure.close();
+      throw error;
+    }
+    this.#watch(new Instance({ record, limits, container, log, exposure }));
+    void this.#options.records.put(record);
+    return record;
   }
 
   /** Where the instance itself listens. */
@@ -218,12 +237,12 @@ export class Instances {
   }
 
   #recordOf(
-    id: string,
     request: StartInstanceRequest,
-    started: { phases: StartPhases; endpoint: InstanceEndpoint; startedAtMs: number },
+    started: Started,
+    endpoint: InstanceEndpoint,
   ): InstanceRecord {
     const { functionName, revisionId, concurrency, reason } = request;
-    const { phases, endpoint, startedAtMs } = started;
+    const { id, phases, startedAtMs } = started;
     const { node } = this.#options;
     const readyAtMs = Date.now();
     const ready = { state: 'ready' as const, endpoint, phases, startedAtMs, readyAtMs };
@@ -261,58 +280,21 @@ export class Instances {
   }
 
   async #drain(instance: Instance, timeoutMs: number, graceMs: number): Promise<void> {
-    const { records, files, metrics, liveGateways } = this.#options;
-    const endMs = performance.now() + timeoutMs;
-    const written = records.put(instance.record);
-    await files.put({ record: instance.record, limits: instance.limits });
-    // It may have ended while its file was written.
-    if (!this.#instances.has(instance.id)) await files.remove(instance.id);
-    // Gateways learn of the drain by the record, so those who live are read after it is written.
-    await Promise.race([written, instance.gone, delay(timeoutMs, undefined, { ref: false })]);
-    await awaitReleased(instance, { timeoutMs: endMs - performance.now(), liveGateways });
-    const outcome = await terminate(instance, graceMs);
-    if (outcome === 'killed-after-grace') {
-      instance.log.system(`KilledAfterGrace: still there ${graceMs / 1000} s after SIGTERM`);
-    }
-    metrics.drains.inc({ outcome });
-    await instance.gone;
+    const isHere = (): boolean => this.#instances.has(instance.id);
+    await drainInstance(this.#options, instance, { timeoutMs, graceMs, isHere });
   }
 
   /** The process is gone: first nobody may find the instance any more, then its remains go. */
   async #end(instance: Instance, exit: ExitStatus): Promise<void> {
-    const { records, files, metrics, log, socketsDir } = this.#options;
     const wasAsked = instance.state === 'draining';
     instance.apply('exit');
     this.#instances.delete(instance.id);
-    this.#remember(instance, undefined);
-    instance.exposure.close();
-    void records.remove(instance.id);
-    const limitBytes = instance.limits.memoryBytes;
-    const memory = { limitBytes, peakBytes: await peakOf(instance.container) };
-    const text = exitText(exit, memory);
-    instance.log.system(wasAsked ? `stopped: ${text}` : text);
-    instance.log.end();
-    if (exit.oomKilled) metrics.oomKills.inc();
-    if (!wasAsked) {
-      metrics.crashes.inc({ cause: exit.oomKilled ? 'oom' : 'exit' });
-      const { id, functionName, revisionId } = instance.record;
-      log.warn({ instance: id, functionName, revisionId, exit: text }, 'instance crashed');
-    }
-    this.#remember(instance, wasAsked ? undefined : endError(exit, memory).toBody());
-    try {
-      await instance.container.remove();
-      await files.remove(instance.id);
-      await rm(socketPathOf(socketsDir, instance.id), { force: true });
-    } finally {
-      instance.markGone();
-    }
-  }
-
-  #remember(instance: Instance, error: ErrorBody | undefined): void {
-    const { record } = instance;
-    this.#ended.set(instance.id, error === undefined ? { record } : { record, error });
-    const [oldest] = this.#ended.keys();
-    if (this.#ended.size > ENDED_KEPT_MAX && oldest !== undefined) this.#ended.delete(oldest);
+    this.#ended.put(instance.record);
+    await endInstance(this.#options, instance, {
+      exit,
+      wasAsked,
+      onCrash: (error) => this.#ended.put(instance.record, error.toBody()),
+    });
   }
 
   #get(id: string): Instance {
@@ -330,6 +312,13 @@ export class Instances {
 
 function shuttingDown(): HearthError {
   return new HearthError('ShuttingDown', 'node agent is stopping and starts nothing');
+}
+
+function storageFull(cause: unknown): HearthError {
+  return new HearthError('StorageFull', 'the disk of the node agent is full', {
+    hint: 'free space on the file system of the data root',
+    cause,
+  });
 }
 
 function notFound(id: string): HearthError {

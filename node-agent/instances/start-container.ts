@@ -103,7 +103,11 @@ async function ready(
 }
 
 /** Removes a container that did not become an instance. What fails here is added to `first`. */
-async function discard(container: Container, parts: StartParts, first: unknown): Promise<void> {
+export async function discard(
+  container: Container,
+  parts: Pick<StartParts, 'socketsDir'>,
+  first: unknown,
+): Promise<void> {
   try {
     await container.kill();
     await container.remove();

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceRecord } from '../../lib/records.ts';
@@ -18,9 +19,17 @@ export class InstanceFiles {
     this.#folder = folder;
   }
 
+  /**
+   * Writes a new instance's file, at once: a start waits for this. No fsync, as a power loss ends
+   * the container too, and one write, as a file cut off counts as none.
+   */
+  create(file: InstanceFile): void {
+    writeFileSync(this.#path(file.record.id), JSON.stringify(file), { mode: 0o600 });
+  }
+
+  /** Replaces it as a whole. */
   async put(file: InstanceFile): Promise<void> {
     const path = this.#path(file.record.id);
-    // No fsync: a power loss ends the container too.
     await writeFile(`${path}.tmp`, JSON.stringify(file), { mode: 0o600 });
     await rename(`${path}.tmp`, path);
   }

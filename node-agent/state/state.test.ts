@@ -73,7 +73,7 @@ test('engines of two agents have two names, of one agent always the same', () =>
 test('instance files: put, get, replaced, removed, strangers swept', async () => {
   const files = new InstanceFiles(root);
   const limits = { contract: 'port' as const, port: 1, memoryBytes: 1, graceMs: 2, timeoutMs: 3 };
-  await files.put({ record: record('i-1'), limits });
+  files.create({ record: record('i-1'), limits });
   await files.put({ record: record('i-1', { state: 'draining' }), limits });
   await files.put({ record: record('i-2'), limits });
   writeFileSync(join(root, 'i-3.json'), '{"record":{"id":"other"}}');
