@@ -198,6 +198,9 @@ class Items {
     if (Buffer.byteLength(item.path) > LIMITS.pathBytesMax) {
       throw new TreePathError(`${item.path.slice(0, 80)}…: path is longer than 4096 bytes`);
     }
+    if (posix.basename(item.path).startsWith('.wh.')) {
+      throw new TreePathError(`${item.path}: names that begin with .wh. mean removals in an image`);
+    }
     this.#byPath.set(item.path, item);
     if (this.#byPath.size <= LIMITS.layerEntriesMax) return;
     throw new HearthError('BuildStepFailed', `copies more than ${LIMITS.layerEntriesMax} files`);

@@ -1,86 +1,68 @@
 import { createHash } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
-import {
-  chmod,
-  chown,
-  copyFile,
-  lchown,
-  lutimes,
-  mkdir,
-  symlink,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
-import { join } from 'node:path';
+import { createReadStream, readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import type { TarSource } from '../../lib/archive/tar.ts';
 import { sha256 } from '../../lib/digest.ts';
 import type { CopyItem } from './copy-items.ts';
-import { forEachAtOnce } from './for-each-at-once.ts';
 
-const FILES_AT_ONCE = 8;
+/**
+ * Files up to this size are read at once: a trip to the thread pool takes ten times as
+ * long. Others must not wait for a large one.
+ */
+const SMALL_BYTES_MAX = 64 * 1024;
+/** The event loop gets its turn after so many files. */
+const FILES_IN_A_ROW = 64;
 
 /**
  * Identity of what a COPY makes: paths, kinds, modes, owners, link targets and contents; not the
  * times, so that a checkout of the same files is the same.
  */
 export async function hashItems(items: readonly CopyItem[], signal: AbortSignal): Promise<string> {
-  const contents = new Map<CopyItem, string>();
-  const files = items.filter((item) => item.kind === 'file');
-  await forEachAtOnce(files, { atOnce: FILES_AT_ONCE, signal }, async (item) => {
-    contents.set(item, await hashContent(item));
-  });
   const hash = createHash('sha256');
-  for (const item of items) {
+  for await (const item of inTurns(items, signal)) {
     const { path, kind, mode, uid, gid, target } = item;
-    hash.update(`${JSON.stringify([path, kind, mode, uid, gid, target ?? contents.get(item)])}\n`);
+    const content = kind === 'file' ? await hashContent(item) : target;
+    hash.update(`${JSON.stringify([path, kind, mode, uid, gid, content])}\n`);
   }
   return hash.digest('hex');
 }
 
-async function hashContent({ content = '' }: CopyItem): Promise<string> {
+async function hashContent({ content = '', sizeBytes }: CopyItem): Promise<string> {
   if (typeof content !== 'string') return sha256(content);
+  if (sizeBytes <= SMALL_BYTES_MAX) return sha256(readFileSync(content));
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(content)) hash.update(chunk as Buffer);
   return `sha256:${hash.digest('hex')}`;
 }
 
-/** Writes the items into `folder`, which is made, with the time `mtimeMs` on all of them. */
-export async function writeItems(
-  folder: string,
+/** The items as entries of a layer, all with the time `mtimeMs`. */
+export async function* itemEntries(
   items: readonly CopyItem[],
   { mtimeMs, signal }: { mtimeMs: number; signal: AbortSignal },
-): Promise<void> {
-  const directories = items.filter((item) => item.kind === 'directory');
-  const leaves = items.filter((item) => item.kind !== 'directory');
-  const time = mtimeMs / 1000;
-  await mkdir(folder, { mode: 0o755 });
-  for (const item of directories) await mkdir(join(folder, item.path), { mode: 0o700 });
-  await forEachAtOnce(leaves, { atOnce: FILES_AT_ONCE, signal }, (item) =>
-    writeLeaf(join(folder, item.path), item, time),
-  );
-  // From the deepest up: a directory's time changes while names are put into it.
-  for (const item of directories.toReversed()) {
-    const path = join(folder, item.path);
-    await chown(path, item.uid, item.gid);
-    await chmod(path, item.mode);
-    await utimes(path, time, time);
+): AsyncGenerator<TarSource> {
+  for await (const { path, kind, mode, uid, gid, target, content = '', sizeBytes } of inTurns(
+    items,
+    signal,
+  )) {
+    const common = { name: path.slice(1), mode, uid, gid, mtimeMs };
+    if (kind === 'directory') yield { ...common, type: 'directory', sizeBytes: 0 };
+    else if (kind === 'symlink') {
+      yield { ...common, type: 'symlink', sizeBytes: 0, linkname: target ?? '' };
+    } else yield { ...common, type: 'file', sizeBytes, body: bodyOf(content, sizeBytes) };
   }
 }
 
-async function writeLeaf(path: string, item: CopyItem, time: number): Promise<void> {
-  if (item.kind === 'symlink') {
-    await symlink(item.target ?? '', path);
-    await lchown(path, item.uid, item.gid);
-    await lutimes(path, time, time);
-    return;
+function bodyOf(content: string | Buffer, sizeBytes: number): NonNullable<TarSource['body']> {
+  if (typeof content !== 'string') return content;
+  return sizeBytes <= SMALL_BYTES_MAX ? readFileSync(content) : () => createReadStream(content);
+}
+
+async function* inTurns(items: readonly CopyItem[], signal: AbortSignal): AsyncGenerator<CopyItem> {
+  for (const [index, item] of items.entries()) {
+    if (index % FILES_IN_A_ROW === 0) {
+      await setImmediate();
+      signal.throwIfAborted();
+    }
+    yield item;
   }
-  const { content = '' } = item;
-  if (typeof content === 'string') {
-    await copyFile(content, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  } else {
-    await writeFile(path, content, { flag: 'wx' });
-  }
-  // The owner first: changing it clears setuid.
-  await chown(path, item.uid, item.gid);
-  await chmod(path, item.mode);
-  await utimes(path, time, time);
 }

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
@@ -21,7 +20,7 @@ import { stepFault } from './build-error.ts';
 import { type CopyItem, directoryItems } from './copy-items.ts';
 import type { SourceTree } from './copy-sources.ts';
 import { planCopyItems } from './copy-step.ts';
-import { hashItems, writeItems } from './copy-write.ts';
+import { hashItems, itemEntries } from './copy-write.ts';
 import { runStep } from './run-step.ts';
 import { type HistoryEntry, StageFiles } from './stage-files.ts';
 import { copyKey, runKey } from './step-key.ts';
@@ -162,7 +161,7 @@ async function doCopy(
   try {
     const from = await sourceOf(action.from, build);
     const options = { step, action, from, workFolder, rootfs: await files.tree() };
-    return await makeItems(await planCopyItems(options), { files, workFolder, context });
+    return await makeItems(await planCopyItems(options), files, context);
   } finally {
     await rm(workFolder, { recursive: true, force: true });
   }
@@ -192,12 +191,7 @@ async function doWorkdir(
     context.announce(false);
     return { cached: false };
   }
-  const workFolder = await context.build.parts.layers.workFolder('workdir');
-  try {
-    return await makeItems(items, { files, workFolder, context });
-  } finally {
-    await rm(workFolder, { recursive: true, force: true });
-  }
+  return makeItems(items, files, context);
 }
 
 function workdirItems(rootfs: LayeredTree, path: string, step: PlannedStep) {
@@ -212,19 +206,16 @@ function workdirItems(rootfs: LayeredTree, path: string, step: PlannedStep) {
 
 async function makeItems(
   items: readonly CopyItem[],
-  options: { files: StageFiles; workFolder: string; context: StepContext },
+  files: StageFiles,
+  { build, announce }: StepContext,
 ): Promise<Made> {
-  const { parts } = options.context.build;
-  const { layers, signal } = parts;
-  const below = { chain: options.files.chain, epochMs: parts.epochMs };
-  const key = copyKey(below, await hashItems(items, signal));
+  const { layers, signal, epochMs } = build.parts;
+  const key = copyKey({ chain: files.chain, epochMs }, await hashItems(items, signal));
   const known = await layers.find(key);
-  options.context.announce(known !== undefined);
+  announce(known !== undefined);
   if (known !== undefined) return { layer: known, cached: true };
-  const folder = join(options.workFolder, 'upper');
-  const mtimeMs = Math.min(FIXED_TIME_MS, parts.epochMs ?? FIXED_TIME_MS);
-  await writeItems(folder, items, { mtimeMs, signal });
-  const layer = await layers.add(folder, entriesOptions(parts));
+  const mtimeMs = Math.min(FIXED_TIME_MS, epochMs ?? FIXED_TIME_MS);
+  const layer = await layers.addEntries(itemEntries(items, { mtimeMs, signal }));
   await layers.remember(key, layer.digest);
   return { layer, cached: false };
 }

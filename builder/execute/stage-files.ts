@@ -43,7 +43,9 @@ export class StageFiles {
   /** Folders of all layers, lowest first; pulls the image if it is not here. */
   async folders(): Promise<string[]> {
     const base = (await this.image?.folders()) ?? [];
-    return [...base, ...this.made.map(({ folder }) => folder)];
+    const folders = [...base];
+    for (const layer of this.made) folders.push(await layer.folder());
+    return folders;
   }
 
   async tree(): Promise<LayeredTree> {

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import {
   mkdir,
   mkdtemp,
@@ -12,20 +12,21 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { packTar } from '../../lib/archive/tar.ts';
+import { packTar, type TarSource } from '../../lib/archive/tar.ts';
 import { type Digest, DigestStream, isDigest, sha256 } from '../../lib/digest.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { MEDIA_TYPES } from '../../lib/oci/types.ts';
+import { unpackLayer } from '../../node-agent/images/unpack.ts';
 import type { Layer } from './layer.ts';
 import { type LayerEntriesOptions, layerEntries } from './layer-entries.ts';
 
-/** A layer that this builder made, with its unpacked files. */
+/** A layer that this builder made. */
 export interface StoredLayer extends Layer {
-  /** Absolute; an overlay upper folder, so it can be a lower one as it is. */
-  folder: string;
+  /** Its files in an absolute folder that overlayfs can mount; unpacked when first asked for. */
+  folder(): Promise<string>;
 }
 
 interface Entry {
@@ -36,8 +37,9 @@ interface Entry {
 
 /**
  * Layers made here, by digest, and which step made which: the build cache. Under `root`:
- * `layers/HEX/` files of a layer, `entries/HEX.json` its size, `steps/HEX` the digest that the
- * step with this key made, `work/` what is under way and is removed at a start.
+ * `layers/HEX/` the files of a layer or `archives/HEX` its bytes, whichever it was made as, and the
+ * files beside the bytes once a step has needed them; `entries/HEX.json` its size; `steps/HEX` the
+ * digest that the step with this key made; `work/` what is under way, removed at a start.
  */
 export class LayerStore {
   readonly #root: string;
@@ -49,7 +51,7 @@ export class LayerStore {
   /** Makes the folders; removes what an ended process left half made. */
   async init(): Promise<void> {
     await rm(join(this.#root, 'work'), { recursive: true, force: true });
-    for (const name of ['work', 'layers', 'entries', 'steps']) {
+    for (const name of ['work', 'layers', 'archives', 'entries', 'steps']) {
       await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 });
     }
   }
@@ -61,20 +63,30 @@ export class LayerStore {
 
   /** Takes over `folder`, an upper folder, as a layer. */
   async add(folder: string, options: LayerEntriesOptions = {}): Promise<StoredLayer> {
-    const { digest, sizeBytes } = await measure(folder, options);
-    const target = this.#layerPath(digest);
-    const entry: Entry = { digest, sizeBytes, ...options };
-    await this.#write(join('entries', `${hex(digest)}.json`), JSON.stringify(entry));
-    await publish(folder, target);
+    const measured = await measure(packTar(layerEntries(folder, options)));
+    const entry: Entry = { ...measured, ...options };
+    await this.#write(join('entries', `${hex(entry.digest)}.json`), JSON.stringify(entry));
+    await publish(folder, this.#layerPath(entry.digest));
     return this.#stored(entry);
+  }
+
+  /** Makes a layer of entries; its files are written only if a later step needs them. */
+  async addEntries(entries: AsyncIterable<TarSource>): Promise<StoredLayer> {
+    const temporary = join(this.#root, 'work', randomUUID());
+    try {
+      const entry: Entry = await measure(packTar(entries), createWriteStream(temporary));
+      await this.#write(join('entries', `${hex(entry.digest)}.json`), JSON.stringify(entry));
+      await rename(temporary, this.#archivePath(entry.digest));
+      return this.#stored(entry);
+    } finally {
+      await rm(temporary, { force: true });
+    }
   }
 
   /** The layer that the step with this key made, if it is still here. */
   async find(stepKey: string): Promise<StoredLayer | undefined> {
     const digest = await this.#read(join('steps', hex(sha256(stepKey))));
-    if (digest === undefined || !isDigest(digest) || !existsSync(this.#layerPath(digest))) {
-      return undefined;
-    }
+    if (digest === undefined || !isDigest(digest) || !this.#has(digest)) return undefined;
     const text = await this.#read(join('entries', `${hex(digest)}.json`));
     if (text === undefined) return undefined;
     const now = new Date();
@@ -95,7 +107,9 @@ export class LayerStore {
     if (text === undefined) throw new HearthError('BlobNotFound', `layer ${digest} is not here`);
     const { mtimeMsMax } = JSON.parse(text) as Entry;
     const options = mtimeMsMax === undefined ? {} : { mtimeMsMax };
-    const archive = packTar(layerEntries(this.#layerPath(digest), options));
+    const archive = existsSync(this.#archivePath(digest))
+      ? createReadStream(this.#archivePath(digest))
+      : packTar(layerEntries(this.#layerPath(digest), options));
     return Readable.from(this.#checked(archive, digest), { objectMode: false });
   }
 
@@ -133,19 +147,43 @@ export class LayerStore {
   async #forgetSteps(): Promise<void> {
     for (const name of await readdir(join(this.#root, 'steps'))) {
       const digest = await this.#read(join('steps', name));
-      if (digest !== undefined && isDigest(digest) && existsSync(this.#layerPath(digest))) continue;
+      if (digest !== undefined && isDigest(digest) && this.#has(digest)) continue;
       await rm(join(this.#root, 'steps', name), { force: true });
     }
   }
 
   async #remove(digest: Digest): Promise<void> {
     await rm(join(this.#root, 'entries', `${hex(digest)}.json`), { force: true });
+    await rm(this.#archivePath(digest), { force: true });
     await rm(this.#layerPath(digest), { recursive: true, force: true });
   }
 
   #stored({ digest, sizeBytes }: Entry): StoredLayer {
-    const folder = this.#layerPath(digest);
+    const folder = (): Promise<string> => this.#unpacked(digest);
     return { mediaType: MEDIA_TYPES.layerTar, digest, diffId: digest, sizeBytes, folder };
+  }
+
+  async #unpacked(digest: Digest): Promise<string> {
+    const path = this.#layerPath(digest);
+    if (existsSync(path)) return path;
+    const work = await this.workFolder('unpack');
+    try {
+      const dir = join(work, 'layer');
+      const stream = (await this.open(digest)) as AsyncIterable<Buffer>;
+      await unpackLayer({ stream, dir });
+      await publish(dir, path);
+      return path;
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+
+  #has(digest: Digest): boolean {
+    return existsSync(this.#layerPath(digest)) || existsSync(this.#archivePath(digest));
+  }
+
+  #archivePath(digest: Digest): string {
+    return join(this.#root, 'archives', hex(digest));
   }
 
   #layerPath(digest: Digest): string {
@@ -179,9 +217,10 @@ async function publish(folder: string, target: string): Promise<void> {
   await rm(folder, { recursive: true });
 }
 
+/** Hashes and counts an archive, and writes it to `copy`. */
 async function measure(
-  folder: string,
-  options: LayerEntriesOptions,
+  archive: Readable,
+  copy?: Writable,
 ): Promise<{ digest: Digest; sizeBytes: number }> {
   const measured = new DigestStream();
   measured.on('data', () => {
@@ -190,7 +229,8 @@ async function measure(
       new HearthError('BuildStepFailed', `layer is larger than ${LIMITS.layerBytesMax} bytes`),
     );
   });
-  await pipeline(packTar(layerEntries(folder, options)), measured);
+  if (copy === undefined) await pipeline(archive, measured);
+  else await pipeline(archive, measured, copy);
   return { digest: measured.digest, sizeBytes: measured.sizeBytes };
 }
 
