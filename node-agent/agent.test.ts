@@ -203,6 +203,13 @@ test('a bad request is answered with every fault', { skip }, async () => {
   });
 });
 
+test('an image is prepared before anybody starts from it', { skip }, async () => {
+  const { image } = startRequest('');
+  const path = '/v1/images/prepare';
+  const answer = await agent.client.json(path, { method: 'POST', body: { image } });
+  assert.deepEqual(answer, { pulled: false, pullMs: 0 });
+});
+
 test('unknown instances, and nobody without the token', { skip }, async () => {
   await assert.rejects(agent.client.json('/v1/instances/i-none'), { code: 'NotFound' });
   const baseUrl = agent.daemon.addresses.api ?? '';
