@@ -11,8 +11,8 @@ import type {
 } from '../node-agent/api/types.ts';
 import type { Mirror } from './mirror.ts';
 
-const WHY_TRIES = 4;
-const WHY_PAUSE_MS = 25;
+const WHY_TRIES = 3;
+const WHY_PAUSE_MS = 20;
 const WHY_MS_MAX = 500;
 
 export interface AgentsOptions {

@@ -70,23 +70,32 @@ async function serve(parts: InvokeParts, call: Call): Promise<void> {
     if (end.kind === 'answered') return;
     const failed = { error: end.error, sent: end.sent, functionName: target.name };
     if (!end.sent && !(end.error instanceof HearthError)) pool.shun(lease.instance.id);
+    const failure = failureOf(failed);
+    const crash = await crashOf(parts, lease.instance.id, failure);
     const { isRepeatable } = call;
-    if (!mayRetry({ ...failed, tries, isRepeatable, bodyWasRead: body?.hasBeenRead ?? false })) {
-      throw await explained(parts, lease.instance.id, failureOf(failed));
-    }
+    const mayGoOn = mayRetry({
+      ...failed,
+      tries,
+      isRepeatable,
+      bodyWasRead: body?.hasBeenRead ?? false,
+    });
+    if (crash !== undefined || !mayGoOn) throw crash ?? failure;
     parts.metrics.retried();
   }
 }
 
-/** A crash in the words of the agent, which saw how the instance ended. */
-async function explained(
+/**
+ * A broken connection in the words of the agent, if it saw the instance end: a request that ended
+ * one is not sent to the next.
+ */
+async function crashOf(
   parts: InvokeParts,
   instanceId: string,
   failure: HearthError,
-): Promise<HearthError> {
-  if (failure.code !== 'InstanceCrashed') return failure;
+): Promise<HearthError | undefined> {
+  if (failure.code !== 'InstanceCrashed') return undefined;
   const record = instanceOf(parts, instanceId);
-  return (record === undefined ? undefined : await parts.whyEnded(record)) ?? failure;
+  return record === undefined ? undefined : parts.whyEnded(record);
 }
 
 function instanceOf(parts: InvokeParts, id: string): InstanceRecord | undefined {
