@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FunctionDescription, FunctionSummary } from '../../lib/management-api.ts';
+import { packageRoot } from '../../lib/paths.ts';
+import { leftovers } from './ledger.ts';
+
+/** The compiled CLI that belongs to this compiled file. */
+const CLI = join(import.meta.dirname, '../../cli/main.js');
+const WAIT_MS_MAX = 60_000;
+const POLL_MS = 25;
+
+/** Why no platform can run on this machine; false when one can. */
+export function whyNotHere(...programs: string[]): string | false {
+  if (process.getuid?.() !== 0) return 'needs root';
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  const missing = ['redis-server', 'nft', 'ip', ...programs].filter(
+    (name) => !folders.some((folder) => existsSync(join(folder, name))),
+  );
+  return missing.length === 0 ? false : `needs ${missing.join(', ')}`;
+}
+
+/** Networks and users of one node's containers. */
+export interface Place {
+  subnet: string;
+  uidBase: number;
+}
+
+const PLACES = { first: 201, count: 50, uidBase: 0x2000_0000, uids: 0x0100_0000 } as const;
+
+/** A place that no other platform of this machine uses. */
+export function takePlace(): Place {
+  const addresses = Object.values(networkInterfaces()).flatMap((links) => links ?? []);
+  const from = process.pid % PLACES.count;
+  for (let tried = 0; tried < PLACES.count; tried++) {
+    const number = (from + tried) % PLACES.count;
+    const net = `10.${PLACES.first + number}.`;
+    if (addresses.some(({ address }) => address.startsWith(net)) || taken.has(number)) continue;
+    taken.add(number);
+    return { subnet: `${net}0.0/16`, uidBase: PLACES.uidBase + number * PLACES.uids };
+  }
+  throw new Error('all networks for tests are in use');
+}
+
+const taken = new Set<number>();
+
+/** What one run of the CLI printed and how it ended. */
+export interface Ran {
+  /** Exit code; null when a signal ended it. */
+  exit: number | null;
+  out: string;
+  err: string;
+}
+
+/** How to run the CLI besides its arguments. */
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  input?: string;
+  onStart?(child: ChildProcess): void;
+}
+
+/** One platform as a user starts it: `hearth up` on a data root, ports and networks of its own. */
+export class Platform {
+  readonly folder = mkdtempSync('/var/tmp/hs-');
+  readonly dataRoot = join(this.folder, 'root');
+  /** TMPDIR of all its processes. */
+  readonly temporary = join(this.folder, 'tmp');
+  readonly place = takePlace();
+  /** All that `hearth up` has said, by line. */
+  readonly said: string[] = [];
+  #child: ChildProcess | undefined;
+
+  constructor() {
+    mkdirSync(this.temporary, { mode: 0o1777 });
+  }
+
+  /** Spawns `hearth up` and does not wait. */
+  spawnUp(): ChildProcess {
+    const args = ['up', '--port', '0', '--subnet', this.place.subnet];
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: packageRoot,
+      env: this.#env(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#child = child;
+    createInterface({ input: child.stderr }).on('line', (line) => this.said.push(line));
+    return child;
+  }
+
+  /** Starts it and waits until it is ready. */
+  async up(): Promise<this> {
+    const from = this.said.length;
+    const child = this.spawnUp();
+    await until(
+      () => {
+        assert.equal(child.exitCode, null, this.said.join('\n'));
+        return this.said.slice(from).some((line) => line.startsWith('ready in'));
+      },
+      () => `hearth up: ${this.said.join('\n')}`,
+    );
+    return this;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Base URL of the gateway. */
+  get url(): string {
+    const file = readFileSync(join(this.dataRoot, 'run/gateway.json'), 'utf8');
+    return (JSON.parse(file) as { url: string }).url;
+  }
+
+  /** URL of a function. */
+  at(name: string, rest = ''): string {
+    return `${this.url}/function/${name}${rest}`;
+  }
+
+  /** Text of a secret, `token` or `cluster-token`. */
+  secret(name: string): string {
+    return readFileSync(join(this.dataRoot, name), 'utf8').trim();
+  }
+
+  /** Pid of a component now. */
+  pidOf(component: string): number {
+    const file = readFileSync(join(this.dataRoot, 'run', `${component}.pid`), 'utf8');
+    return (JSON.parse(file) as { pid: number }).pid;
+  }
+
+  /** Runs `hearth …` without a terminal, as in a script. */
+  async hearth(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: options.cwd ?? packageRoot,
+      env: { ...this.#env(), ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
+    options.onStart?.(child);
+    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { exit: await closed, out, err };
+  }
+
+  /** Standard output of a run that must end well. */
+  async well(...args: string[]): Promise<string> {
+    const ran = await this.hearth(args);
+    assert.equal(ran.exit, 0, `hearth ${args.join(' ')}\n${ran.out}${ran.err}`);
+    return ran.out;
+  }
+
+  async list(): Promise<FunctionSummary[]> {
+    return JSON.parse(await this.well('list', '--json')) as FunctionSummary[];
+  }
+
+  async describe(name: string): Promise<FunctionDescription> {
+    return JSON.parse(await this.well('describe', name, '--json')) as FunctionDescription;
+  }
+
+  /** Waits until the function has no instance. */
+  async untilZero(name: string): Promise<void> {
+    await until(
+      async () => (await this.describe(name)).instances.length === 0,
+      () => `${name} still has instances`,
+    );
+  }
+
+  /** Ctrl-C; resolves with the exit code once it has ended. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined) return null;
+    this.#child = undefined;
+    if (child.exitCode === null && child.signalCode === null) {
+      const closed = once(child, 'close');
+      child.kill(signal);
+      await closed;
+    }
+    return child.exitCode;
+  }
+
+  /** Stops it, asserts that nothing is left of it and removes its folder. */
+  async end(): Promise<void> {
+    const code = await this.stop();
+    const left = leftovers(this.dataRoot, this.temporary);
+    const log = this.said.join('\n');
+    rmSync(this.folder, { recursive: true, force: true });
+    assert.deepEqual(left, [], log);
+    if (code !== null) assert.equal(code, 0, log);
+  }
+
+  /** Nothing of the caller's environment is passed on but the way to programs. */
+  #env(): Record<string, string> {
+    return {
+      PATH: process.env.PATH ?? '',
+      TMPDIR: this.temporary,
+      HEARTH_DATA_ROOT: this.dataRoot,
+      HEARTH_UID_BASE: String(this.place.uidBase),
+    };
+  }
+}
+
+/** Waits until `probe` says true. The bound only ends a test that would wait for ever. */
+export async function until(
+  probe: () => boolean | Promise<boolean>,
+  what: () => string,
+): Promise<void> {
+  for (let waitedMs = 0; !(await probe()); waitedMs += POLL_MS) {
+    if (waitedMs > WAIT_MS_MAX) throw new Error(`waited in vain: ${what()}`);
+    await delay(POLL_MS);
+  }
+}
