@@ -50,19 +50,12 @@ export function createInvoke(parts: InvokeParts): Invoke {
 async function serve(parts: InvokeParts, call: Call): Promise<void> {
   const target = parseTarget(call.url);
   requireBodyFits(call.request, LIMITS.requestBodyBytesMax);
-  let body: RequestBody | undefined;
   for (let tries = 1; ; tries++) {
-    const pool = parts.pools.of(route(parts, call, target.name));
-    const lease = await leaseOf(pool, call);
-    if (lease === undefined) {
-      if (tries > REROUTES_MAX)
-        throw new HearthError('Deploying', 'traffic moves too often to follow');
-      continue;
-    }
+    const { pool, lease } = await placeOf(parts, call, target.name);
+    const body = openBody(call);
     let end: RelayEnd;
     try {
-      body = openBody(call);
-      end = await relay(parts, call, { pool, lease, path: target.path, body });
+      end = await relay(parts, call, { lease, path: target.path, body });
     } finally {
       pool.release(lease);
       body?.destroy();
@@ -73,15 +66,26 @@ async function serve(parts: InvokeParts, call: Call): Promise<void> {
     const failure = failureOf(failed);
     const crash = await crashOf(parts, lease.instance.id, failure);
     const { isRepeatable } = call;
-    const mayGoOn = mayRetry({
-      ...failed,
-      tries,
-      isRepeatable,
-      bodyWasRead: body?.hasBeenRead ?? false,
-    });
-    if (crash !== undefined || !mayGoOn) throw crash ?? failure;
+    const bodyWasRead = body?.hasBeenRead ?? false;
+    if (crash !== undefined || !mayRetry({ ...failed, tries, isRepeatable, bodyWasRead })) {
+      throw crash ?? failure;
+    }
     parts.metrics.retried();
   }
+}
+
+/** A slot on an instance of the revision that the traffic names, even if that moves meanwhile. */
+async function placeOf(
+  parts: InvokeParts,
+  call: Call,
+  name: string,
+): Promise<{ pool: RevisionPool; lease: Lease }> {
+  for (let reroutes = 0; reroutes <= REROUTES_MAX; reroutes++) {
+    const pool = parts.pools.of(route(parts, call, name));
+    const lease = await leaseOf(pool, call);
+    if (lease !== undefined) return { pool, lease };
+  }
+  throw new HearthError('Deploying', `the traffic of "${name}" moves too often to follow`);
 }
 
 /**
@@ -143,7 +147,6 @@ function openBody(call: Call): RequestBody | undefined {
 }
 
 interface Slot {
-  pool: RevisionPool;
   lease: Lease;
   path: string;
   body: RequestBody | undefined;
