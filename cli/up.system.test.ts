@@ -157,7 +157,7 @@ test('quickstart --once ends well and leaves nothing', async (t) => {
   if (!mayRun(t)) return;
   const before = new Set(readdirSync('/var/tmp'));
   const subnet = `10.${randomInt(100, 200)}.0.0/16`;
-  const args = ['quickstart', '--once', '--subnet', subnet];
+  const args = ['quickstart', '--once', '--port', '0', '--subnet', subnet];
   const ran = await runHearth(args, { token: '', env: { HEARTH_DATA_ROOT: '' } });
   assert.equal(ran.exit, 0, ran.err);
   assert.match(ran.out, /^answer +.*Hello/m);
