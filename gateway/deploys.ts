@@ -4,6 +4,7 @@ import type { Change, Store } from '../lib/store/store.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import { type DeployDecision, decideDeploy, endDeploy } from './deploy-decision.ts';
 import type { Mirror } from './mirror.ts';
+import { pruneFunction } from './prune.ts';
 
 export interface DeploysOptions {
   store: Store;
@@ -96,6 +97,7 @@ export class Deploys {
       }
       this.#options.log.info({ functionName: name, outcome: decision.kind }, 'deploy ended');
       await this.#announce(record.buildId, name, decision);
+      await pruneFunction(store, mirror, name);
       return;
     }
   }

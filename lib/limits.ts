@@ -100,6 +100,9 @@ export const LIMITS = {
   leaseRenewMs: 1_000,
   demandMs: 250,
   agentInstancesMax: 1_000,
+  /** Of one function, newest first; those with traffic or instances are kept besides. */
+  revisionsKeptMax: 10,
+  buildsKeptMax: 20,
 
   // Node agent
   /** Of the node's memory, for all instances together. */
