@@ -4,6 +4,7 @@ import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import type { Digest } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { generateDockerfile } from '../../lib/generated-dockerfile.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import { imageArchitecture } from '../../lib/oci/platform.ts';
 import type { Registry } from '../../lib/oci/registry.ts';
 import type { ImageRef } from '../../lib/records.ts';
@@ -14,6 +15,7 @@ import { parseDockerfile } from '../dockerfile/parse.ts';
 import { planBuild } from '../dockerfile/plan.ts';
 import type { BuildPlan } from '../dockerfile/plan-types.ts';
 import { resolveStages } from '../dockerfile/stages.ts';
+import { abortable } from '../execute/abortable.ts';
 import type { BaseImage } from '../execute/base.ts';
 import { executeBuild } from '../execute/execute-build.ts';
 import type { StageFiles } from '../execute/stage-files.ts';
@@ -56,13 +58,10 @@ export async function buildImage(parts: BuilderParts, request: BuildRequest): Pr
   const { spec, emit, signal } = request;
   const workFolder = await parts.layers.workFolder('build');
   try {
-    const context = await openContext(
-      parts.registry,
-      request.contextDigest,
-      join(workFolder, 'context'),
-    );
+    const folder = join(workFolder, 'context');
+    const context = await openContext(parts.registry, request.contextDigest, folder);
     const { text, file, excludes, contract } = await dockerfileOf(spec, context);
-    const { plan, images } = await planOf(parts, { text, file, buildArgs: spec.buildArgs });
+    const { plan, images } = await planOf(parts, { text, file }, request);
     for (const warning of plan.warnings) emit({ type: 'warning', text: warning });
     const epochMs = epochOf(spec.buildArgs);
     const files = await executeBuild(plan, {
@@ -73,8 +72,8 @@ export async function buildImage(parts: BuilderParts, request: BuildRequest): Pr
       signal,
       ...(epochMs === undefined ? {} : { epochMs }),
     });
-    await request.onPush();
     const image = imageOf(plan, files, epochMs);
+    await request.onPush();
     const repository = `functions/${spec.name}`;
     const digest = await push(parts, { repository, image, files, request });
     return { image: { repository, digest }, contract };
@@ -108,13 +107,16 @@ async function dockerfileOf(spec: FunctionSpec, context: BuildContext): Promise<
 
 async function planOf(
   parts: BuilderParts,
-  { text, file, buildArgs }: { text: string; file: string; buildArgs: Record<string, string> },
+  { text, file }: { text: string; file: string },
+  { spec: { buildArgs }, signal }: BuildRequest,
 ): Promise<{ plan: BuildPlan; images: Map<string, BaseImage> }> {
   const { instructions, warnings } = parseDockerfile(text, { file });
   const platform = { os: 'linux', architecture: imageArchitecture() };
   const graph = resolveStages(instructions, { buildArgs, platform });
   const images = new Map<string, BaseImage>();
-  for (const reference of graph.images) images.set(reference, await parts.images.find(reference));
+  for (const reference of graph.images) {
+    images.set(reference, await abortable(parts.images.find(reference), signal));
+  }
   const configs = new Map([...images].map(([reference, { config }]) => [reference, config]));
   const plan = planBuild(graph, { buildArgs, configs });
   return { plan: { ...plan, warnings: [...warnings, ...plan.warnings] }, images };
@@ -132,13 +134,20 @@ function epochOf(buildArgs: Readonly<Record<string, string>>): number | undefine
 }
 
 function imageOf(plan: BuildPlan, files: StageFiles, epochMs: number | undefined): MadeImage {
-  return makeImage({
+  const image = makeImage({
     architecture: imageArchitecture(),
     config: plan.stages.at(-1)?.config ?? {},
     layers: files.layers,
     history: files.history,
     ...(epochMs === undefined ? {} : { createdMs: epochMs }),
   });
+  const bytes = image.configBytes.length;
+  if (bytes <= LIMITS.imageConfigBytesMax) return image;
+  throw new HearthError(
+    'DockerfileInvalid',
+    `image configuration has ${bytes} bytes, limit ${LIMITS.imageConfigBytesMax}`,
+    { hint: 'shorten ENV, LABEL and CMD' },
+  );
 }
 
 async function push(

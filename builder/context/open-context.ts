@@ -6,7 +6,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { Registry } from '../../lib/oci/registry.ts';
 import { unpackLayer } from '../../node-agent/images/unpack.ts';
 import type { SourceTree } from '../execute/copy-sources.ts';
-import { LayeredTree } from '../layers/layered-tree.ts';
+import { LayeredTree, type TreeNode, TreePathError } from '../layers/layered-tree.ts';
 
 /** Repository in which the gateway stores uploaded folders. */
 export const CONTEXTS = 'hearth/contexts';
@@ -57,7 +57,7 @@ export async function visibleContext(
 }
 
 async function readText(tree: LayeredTree, path: string): Promise<string | undefined> {
-  const { node } = tree.resolve(path);
+  const node = nodeAt(tree, path);
   if (node === undefined) return undefined;
   if (node.kind !== 'file') throw new HearthError('ContextInvalid', `${path} is not a file`);
   if (node.sizeBytes > LIMITS.dockerfileBytesMax) {
@@ -65,4 +65,13 @@ async function readText(tree: LayeredTree, path: string): Promise<string | undef
     throw new HearthError('ContextInvalid', message);
   }
   return readFile(node.hostPath, 'utf8');
+}
+
+function nodeAt(tree: LayeredTree, path: string): TreeNode | undefined {
+  try {
+    return tree.resolve(path).node;
+  } catch (error) {
+    if (!(error instanceof TreePathError)) throw error;
+    throw new HearthError('ContextInvalid', `cannot read ${path}: ${error.message}`);
+  }
 }

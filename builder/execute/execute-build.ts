@@ -15,6 +15,7 @@ import { FIXED_TIME_MS } from '../layers/fixed-time.ts';
 import type { LayerEntriesOptions } from '../layers/layer-entries.ts';
 import type { LayerStore, StoredLayer } from '../layers/layer-store.ts';
 import { type LayeredTree, TreePathError } from '../layers/layered-tree.ts';
+import { abortable } from './abortable.ts';
 import type { BaseImage } from './base.ts';
 import { stepFault } from './build-error.ts';
 import { type CopyItem, directoryItems } from './copy-items.ts';
@@ -139,7 +140,7 @@ async function doRun(
   if (known !== undefined) return { layer: known, cached: true };
   const workFolder = await layers.workFolder('run');
   try {
-    const below = await files.folders();
+    const below = await abortable(files.folders(), signal);
     const options = { step, steps: plan.steps, action, workFolder, engine, resolvConf };
     const upper = await runStep({ ...options, layers: below, emit, signal });
     const layer = await layers.add(upper, entriesOptions(parts));
@@ -160,7 +161,7 @@ async function doCopy(
   const workFolder = await build.parts.layers.workFolder('copy');
   try {
     const from = await sourceOf(action.from, build);
-    const options = { step, action, from, workFolder, rootfs: await files.tree() };
+    const options = { step, action, from, workFolder, rootfs: await treeOf(files, build) };
     return await makeItems(await planCopyItems(options), files, context);
   } finally {
     await rm(workFolder, { recursive: true, force: true });
@@ -172,10 +173,15 @@ async function sourceOf(from: CopyAction['from'], build: Build): Promise<SourceT
   if (from.kind === 'stage') {
     const stage = build.ended.get(from.index);
     if (stage === undefined) throw new HearthError('Internal', `stage ${from.index} is not built`);
-    return { tree: await stage.tree(), excludes: undefined, shown: `stage ${from.index}` };
+    return { tree: await treeOf(stage, build), excludes: undefined, shown: `stage ${from.index}` };
   }
   const files = new StageFiles(build.parts.images.get(from.reference));
-  return { tree: await files.tree(), excludes: undefined, shown: from.reference };
+  return { tree: await treeOf(files, build), excludes: undefined, shown: from.reference };
+}
+
+/** Pulls what is missing; a cancelled build does not wait for that. */
+function treeOf(files: StageFiles, { parts }: Build): Promise<LayeredTree> {
+  return abortable(files.tree(), parts.signal);
 }
 
 /** A directory that is there makes no layer. */
@@ -185,7 +191,7 @@ async function doWorkdir(
   files: StageFiles,
   context: StepContext,
 ): Promise<Made> {
-  const rootfs = await files.tree();
+  const rootfs = await treeOf(files, context.build);
   const items = workdirItems(rootfs, action.path, step);
   if (items === undefined) {
     context.announce(false);

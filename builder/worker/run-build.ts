@@ -139,6 +139,8 @@ async function fail(
   );
   if (known.code === 'Internal') log.error({ err: error, buildId, functionName }, 'build failed');
   else log.info({ buildId, functionName, code: known.code, reason: known.message }, 'build failed');
+  // Whoever cancelled has told so already.
+  if (known.code === 'BuildCancelled') return events.flush();
   // The event first: whoever reads the events until the last one must see it, whatever comes.
   events.emit({ type: 'failed', error: known.toBody() });
   await events.flush();
