@@ -19,6 +19,9 @@ export interface TerminalOptions {
   quiet: boolean;
 }
 
+/** Of a pipe, and of a terminal that does not tell its size. */
+const COLUMNS_DEFAULT = 80;
+
 /** The process' own streams. Colours only on a terminal, and never with NO_COLOR or --no-color. */
 export function processTerminal(options: TerminalOptions): Terminal {
   const live = process.stderr.isTTY === true;
@@ -29,7 +32,7 @@ export function processTerminal(options: TerminalOptions): Terminal {
     err: (text) => void (options.quiet || process.stderr.write(text)),
     isLive: live && !options.quiet && process.env.TERM !== 'dumb',
     get columns() {
-      return process.stderr.columns ?? 80;
+      return process.stderr.columns || COLUMNS_DEFAULT;
     },
     paintsOut: mayColor && process.stdout.isTTY === true,
     style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),
