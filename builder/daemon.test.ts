@@ -108,7 +108,7 @@ suite('builder daemon', { skip: reason ?? false }, () => {
 
   async function until(id: string, states: readonly BuildRecord['state'][]): Promise<BuildRecord> {
     for (;;) {
-      const found = await store.get('build', id);
+      const found = await store.get('build', id).catch(() => undefined);
       if (found !== undefined && states.includes(found.record.state)) return found.record;
       await sleep(20);
     }
@@ -170,6 +170,18 @@ suite('builder daemon', { skip: reason ?? false }, () => {
     // Whoever cancels tells so; the builder adds nothing to it.
     assert.equal((await eventsOf(id)).at(-1)?.type, 'output');
     assert.equal((await store.get('build', id))?.record.state, 'cancelled');
+  });
+
+  test('goes on with a build while Redis is away', async () => {
+    const id = await deploy(RUN('echo begun; sleep 1; echo ended'), 5);
+    await untilOutput(id, 'begun');
+    await redis.kill();
+    await sleep(1_500);
+    await redis.start();
+    const record = await until(id, ['built', 'failed']);
+    assert.equal(record.state, 'built', JSON.stringify(record.error));
+    const lines = (await eventsOf(id)).flatMap((e) => (e.type === 'output' ? [e.text] : []));
+    assert.deepEqual(lines, ['begun', 'ended']);
   });
 
   test('builds again after kill -9 in the middle of a RUN, and leaves nothing', async () => {

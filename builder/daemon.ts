@@ -115,7 +115,8 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
   undo.add(() => worker.close());
   undo.add(warmUp(images, log));
   const { port } = app.server.address() as AddressInfo;
-  return { api: `http://${config.host}:${port}`, registry: registryUrl };
+  const api = config.advertiseUrl || `http://${config.host}:${port}`;
+  return { api, registry: registryUrl };
 }
 
 /** Makes the image that most first builds need, meanwhile; what to wait for at a stop. */

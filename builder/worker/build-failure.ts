@@ -27,5 +27,7 @@ export function tookTooLong(): HearthError {
 
 /** Whether a build that failed so should run again in another builder: nothing was wrong with it. */
 export function isForAnotherBuilder(error: unknown): boolean {
-  return error instanceof HearthError && ['ShuttingDown', 'StoreUnavailable'].includes(error.code);
+  return (
+    error instanceof HearthError && ['StoreUnavailable', 'QueueUnavailable'].includes(error.code)
+  );
 }

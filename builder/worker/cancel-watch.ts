@@ -17,7 +17,11 @@ export class CancelWatch {
   open(buildId: string): { signal: AbortSignal; done(): void } {
     const controller = new AbortController();
     this.#running.set(buildId, controller);
-    return { signal: controller.signal, done: () => void this.#running.delete(buildId) };
+    const done = (): void => {
+      // The same build may have been begun again meanwhile.
+      if (this.#running.get(buildId) === controller) this.#running.delete(buildId);
+    };
+    return { signal: controller.signal, done };
   }
 
   close(): void {

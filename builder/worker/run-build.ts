@@ -52,8 +52,9 @@ export async function runBuild(
     metrics.ended('built', performance.now() - startedMs);
     log.info({ buildId, functionName: job.functionName, image: built.image.digest }, 'built');
   } catch (error) {
+    // The job is no longer ours: whoever has it next does it again.
+    if (closing.aborted || isForAnotherBuilder(error)) throw error;
     const reason = signal.aborted ? signal.reason : error;
-    if (isForAnotherBuilder(reason)) throw reason;
     await fail(parts, { job, events, error: reason, startedMs });
   } finally {
     clearTimeout(limit.timer);
