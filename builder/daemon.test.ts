@@ -70,7 +70,7 @@ suite('builder daemon', { skip: reason ?? false }, () => {
         ...['--data-root', dataRoot, '--port', '0', ...fixed],
         ...['--redis-url', redis.url, '--store-prefix', 'test'],
         ...['--subnet', `10.${180 + ((randomBytes(1)[0] ?? 0) % 60)}.0.0/24`],
-        ...['--uid-base', String(0x3800_0000), '--log-level', 'warn'],
+        ...['--uid-base', String(0x3800_0000), '--log-level', 'silent'],
       ],
       { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
     );
@@ -126,7 +126,10 @@ suite('builder daemon', { skip: reason ?? false }, () => {
 
   function leftovers(): string[] {
     const folders = ['builder/cache/work', 'builder/engine/containers'];
-    return folders.flatMap((folder) => readdirSync(join(dataRoot, folder)));
+    const there = folders
+      .map((folder) => join(dataRoot, folder))
+      .filter((path) => existsSync(path));
+    return there.flatMap((path) => readdirSync(path));
   }
 
   test('builds, pushes, records the revision and asks for its rollout', async () => {
@@ -182,6 +185,18 @@ suite('builder daemon', { skip: reason ?? false }, () => {
     assert.equal(record.state, 'built', JSON.stringify(record.error));
     const lines = (await eventsOf(id)).flatMap((e) => (e.type === 'output' ? [e.text] : []));
     assert.deepEqual(lines, ['begun', 'ended']);
+  });
+
+  test('ends a RUN when it is asked to stop, and builds again when it is started', async () => {
+    const id = await deploy(RUN('echo begun; sleep 2'), 6);
+    await untilOutput(id, 'begun');
+    await stopDaemon('SIGTERM');
+    assert.equal(daemon.exitCode, 0);
+    assert.deepEqual(leftovers(), []);
+    assert.equal((await store.get('build', id))?.record.state, 'building');
+    await startDaemon();
+    const record = await until(id, ['built', 'failed']);
+    assert.equal(record.state, 'built', JSON.stringify(record.error));
   });
 
   test('builds again after kill -9 in the middle of a RUN, and leaves nothing', async () => {

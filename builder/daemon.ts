@@ -106,6 +106,7 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
     metrics: createBuilderMetrics(metrics),
     log,
   };
+  undo.add(warmUp(images, log));
   const tidy = new IdleTidy(() => layers.prune(LIMITS.buildLayersKeptMax));
   const worker = createWorker(
     'builds',
@@ -113,7 +114,6 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
     { ...redis, concurrency: BUILDS_AT_ONCE },
   );
   undo.add(() => worker.close());
-  undo.add(warmUp(images, log));
   const { port } = app.server.address() as AddressInfo;
   const api = config.advertiseUrl || `http://${config.host}:${port}`;
   return { api, registry: registryUrl };
