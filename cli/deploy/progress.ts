@@ -27,12 +27,13 @@ export interface Advance {
 }
 
 const OUTPUT_LINES_KEPT = 5;
+const WAITING = 'waiting for the builder';
 
 /** The progress after one event, and the lines that it finishes. */
 export function advance(progress: Progress, event: DeployEvent): Advance {
   switch (event.type) {
     case 'queued':
-      return busy(progress, 'waiting for the builder', event.timeMs, []);
+      return busy(progress, WAITING, event.timeMs, []);
     case 'step': {
       const title = `${event.step}/${event.steps} ${cleanLine(event.text)}`;
       const next = { ...progress, steps: event.steps };
@@ -87,8 +88,8 @@ function stepDone(progress: Progress, event: Extract<DeployEvent, { type: 'step-
 }
 
 function failed(progress: Progress): Advance {
-  const lines: Line[] =
-    progress.current === undefined ? [] : [{ kind: 'failed', text: progress.current.title }];
+  const title = progress.current?.title ?? WAITING;
+  const lines: Line[] = title === WAITING ? [] : [{ kind: 'failed', text: title }];
   return { progress: { ...progress, current: undefined, output: [] }, lines };
 }
 
