@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { LIMITS } from '../../lib/limits.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 import { type EngineWorld, ended, makeEngineWorld, says } from './testing/engine-world.ts';
 
@@ -291,5 +293,49 @@ describe('engine', { skip }, () => {
     const { stdout } = await ended(container);
     assert.equal(stdout.length, 65_536);
     assert.ok(stdout.endsWith('last\n'));
+  });
+
+  test('an image that removed the mount points gets them back, in a build step too', async () => {
+    const removed = join(world.folder, 'removed');
+    mkdirSync(removed);
+    for (const name of ['proc', 'dev', 'etc']) {
+      execFileSync('mknod', [join(removed, name), 'c', '0', '0']);
+    }
+    const upperDir = join(world.folder, 'build2/upper');
+    mkdirSync(join(world.folder, 'build2'));
+    const more = { layers: [world.layer, removed], files: { '/etc/hosts': 'h\n' }, upperDir };
+    const ran = await world.run(sh('cat /etc/hosts; echo > /dev/null; cat /proc/self/comm'), more);
+    assert.deepEqual([ran.code, ran.stdout], [0, 'h\ncat\n'], ran.stderr);
+    assert.equal(statSync(join(upperDir, 'proc')).uid, 0);
+  });
+
+  test('the smallest memory limit a function may have is enough to start', async () => {
+    const resources = { ...world.spec([]).resources, memoryBytes: LIMITS.memoryBytesMin };
+    assert.equal((await world.run(['true'], { resources })).code, 0);
+  });
+
+  test('many at once all run, each in a blank of its own', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => world.run(sh(`echo ${n}; sleep 0.05`))),
+    );
+    assert.deepEqual(
+      all.map(({ stdout }) => stdout),
+      all.map((_, n) => `${n}\n`),
+    );
+  });
+
+  test('time of a start, told and not judged', async (t) => {
+    const times: number[] = [];
+    for (let n = 0; n < 50; n++) {
+      const container = await world.engine.start(world.spec(['/bin/busybox', 'true']));
+      times.push(container.timings.spawnMs);
+      await container.exited;
+      await container.remove();
+    }
+    times.sort((a, b) => a - b);
+    const at = (part: number) => times[Math.floor(times.length * part)]?.toFixed(1);
+    t.diagnostic(
+      `start of a static program: p50 ${at(0.5)} ms, p90 ${at(0.9)} ms, least ${at(0)} ms`,
+    );
   });
 });
