@@ -16,6 +16,8 @@ const PROGRAMS = [
   { debian: 'runc', command: 'runc', needed: false, steps: ['test'] },
   { debian: 'skopeo', command: 'skopeo', needed: false, steps: ['test'] },
   { debian: 'umoci', command: 'umoci', needed: false, steps: ['test'] },
+  { debian: 'make', command: 'make', needed: false, steps: ['test'] },
+  { debian: 'openssl', command: 'openssl', needed: false, steps: ['test'] },
   { debian: 'curl', command: 'curl', needed: false, steps: ['test'] },
 ];
 

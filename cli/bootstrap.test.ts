@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { packageRoot } from '../lib/paths.ts';
+
+function bootstrap(...args: string[]) {
+  const file = join(packageRoot, 'cli/bootstrap.mjs');
+  return spawnSync(process.execPath, [file, ...args], { encoding: 'utf8' });
+}
+
+test('an unknown step is refused before anything is installed or compiled', () => {
+  for (const step of ['tset', '', '__proto__', 'constructor']) {
+    const { status, stdout, stderr } = bootstrap(step);
+    assert.equal(status, 2);
+    assert.equal(stdout, '');
+    assert.equal(
+      stderr,
+      `error: unknown step "${step}"\nhint: one of quickstart, up, bench, test, check, build\n`,
+    );
+  }
+});
+
+test('a run in which no test matches is a failure', () => {
+  const file = join(packageRoot, 'cli/bootstrap/run-tests.mjs');
+  const { status, stderr } = spawnSync(process.execPath, [file, 'matches-nothing'], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.equal(stderr, 'error: no test matches matches-nothing\n');
+});
