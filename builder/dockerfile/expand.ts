@@ -138,7 +138,7 @@ class Reader {
 
   /** A shell name, or one of the positional and special parameters, which are never set. */
   #name(): string {
-    const match = /^([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?!-])/.exec(
+    const match = /^([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?!$-])/.exec(
       this.#text.slice(this.#at, this.#at + 256),
     );
     this.#at += match?.[0].length ?? 0;

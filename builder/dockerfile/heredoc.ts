@@ -1,6 +1,6 @@
 import { faultAt } from './location.ts';
 import { type LogicalLine, locationAt } from './logical-line.ts';
-import { splitQuoted, unquote } from './words.ts';
+import { hasOpenQuote, splitQuoted, unquote } from './words.ts';
 
 /** A here-document of RUN, COPY or ADD. */
 export interface Heredoc {
@@ -25,6 +25,8 @@ export function readHeredocs(
 ): { heredocs: Heredoc[]; nextIndex: number } {
   const heredocs: Heredoc[] = [];
   let nextIndex = line.nextIndex;
+  // Docker finds none in a line that its shell lexer cannot read.
+  if (hasOpenQuote(line.text, escapeSign)) return { heredocs, nextIndex };
   for (const word of splitQuoted(line.text, 0, escapeSign)) {
     const match = ANNOUNCED.exec(word.text);
     if (match?.[3] === undefined) continue;

@@ -42,6 +42,18 @@ export function wordEnd(text: string, start: number, escapeSign: string): number
   return Math.min(at, text.length);
 }
 
+/** Whether a quote is begun and not ended. */
+export function hasOpenQuote(text: string, escapeSign: string): boolean {
+  let quote = '';
+  for (let at = 0; at < text.length; at++) {
+    const sign = text[at] ?? '';
+    if (sign === escapeSign && quote !== "'") at++;
+    else if (quote === '' && (sign === '"' || sign === "'")) quote = sign;
+    else if (sign === quote) quote = '';
+  }
+  return quote !== '';
+}
+
 /** The word without its quotes and escapes; variables stay as they are written. */
 export function unquote(text: string, escapeSign: string): string {
   let plain = '';
