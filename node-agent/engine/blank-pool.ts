@@ -7,6 +7,8 @@ import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import type { Slots } from './slots.ts';
 
+const BLANK_MS = 15_000;
+
 /** A process that waits in its own namespaces and cgroups to become a container. */
 export interface ReadyBlank {
   /** Also the name of its cgroups: unlike any other's, of earlier processes too. */
@@ -108,6 +110,8 @@ export class BlankPool {
     const cgroup = cgroups.open(name);
     const blank = { name, uidSlot, uidBase: uidBase + uidSlot * UIDS_PER_CONTAINER, cgroup };
     this.#names.add(name);
+    // One that hangs ends by its cgroup, and the launcher sees that it did
+    const timer = setTimeout(() => void cgroup.kill().catch(() => {}), BLANK_MS);
     try {
       cgroups.create(name);
       const plan = { name, stagingDir, uidBase: blank.uidBase, cgroups: cgroup.folders };
@@ -116,6 +120,8 @@ export class BlankPool {
     } catch (error) {
       this.#discard(blank);
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -29,7 +29,9 @@ const NAME = /^[a-z0-9]{1,8}$/;
 const START_MS = 15_000;
 const NETWORK_SLOTS_DEFAULT = 4;
 const BLANKS_DEFAULT = 2;
+/** A launcher that ends more often than this within the window is not replaced any more. */
 const LAUNCHER_RESTARTS_MAX = 5;
+const RESTART_WINDOW_MS = 60_000;
 
 /**
  * Makes an engine: its folders, cgroups, launcher, and in the background its network. Call `adopt`
@@ -46,8 +48,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     throw new HearthError('KernelUnsupported', 'the container engine needs root', { hint });
   }
   const engine = new ContainerEngine(options);
-  await engine.open();
-  return engine;
+  try {
+    await engine.open();
+    return engine;
+  } catch (error) {
+    // Containers of an earlier process are not this one's to end
+    await engine.close({ keepContainers: true });
+    throw error;
+  }
 }
 
 class ContainerEngine implements Engine {
@@ -63,7 +71,8 @@ class ContainerEngine implements Engine {
   /** Ids of starts under way. */
   readonly #reserved = new Set<string>();
   #launcher: Promise<LauncherClient>;
-  #restarts = 0;
+  /** When launchers were replaced, the latest last. */
+  #restarts: number[] = [];
   #closing = false;
   #closed: Promise<void> | undefined;
 
@@ -296,8 +305,9 @@ class ContainerEngine implements Engine {
 
   /** Containers outlive their launcher; a new one waits for their ends. */
   async #replaceLauncher(): Promise<void> {
-    this.#restarts += 1;
-    if (this.#closing || this.#restarts > LAUNCHER_RESTARTS_MAX) return;
+    const nowMs = performance.now();
+    this.#restarts = [...this.#restarts, nowMs].filter((at) => nowMs - at < RESTART_WINDOW_MS);
+    if (this.#closing || this.#restarts.length > LAUNCHER_RESTARTS_MAX) return;
     this.#launcher = this.#createLauncher();
     this.#blanks.reset();
     try {

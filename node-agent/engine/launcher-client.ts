@@ -41,8 +41,10 @@ export class LauncherClient {
   >();
   readonly #ended: Promise<void>;
   #onReady: () => void = () => {};
+  #isReady = false;
   #seq = 0;
   #closing = false;
+  #lostBy: StartRefused | undefined;
 
   private constructor(events: LauncherEvents) {
     this.#events = events;
@@ -82,6 +84,7 @@ export class LauncherClient {
         void client.#ended.then(() => reject(new Error('it ended at once')));
         timer = setTimeout(() => reject(new Error(`not ready in ${READY_MS} ms`)), READY_MS);
       });
+      client.#isReady = true;
       return client;
     } catch (cause) {
       await client.close();
@@ -129,6 +132,7 @@ export class LauncherClient {
   }
 
   async #ask(request: Unnumbered<Request>): Promise<Answer> {
+    if (this.#lostBy !== undefined) throw this.#lostBy;
     if (this.#closing) throw new HearthError('ShuttingDown', 'the container engine is closing');
     this.#seq += 1;
     const seq = this.#seq;
@@ -155,9 +159,10 @@ export class LauncherClient {
     const error = new StartRefused({ step: 'launcher', errno: 'ERR', message: reason });
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
-    if (this.#closing) return;
-    this.#closing = true;
+    if (this.#closing || this.#lostBy !== undefined) return;
+    this.#lostBy = error;
     this.#events.log.error({ reason }, 'launcher ended');
-    this.#events.onLost();
+    // Before it was ready, whoever creates it hears of it
+    if (this.#isReady) this.#events.onLost();
   }
 }

@@ -7,6 +7,7 @@ import {
   WNOHANG,
 } from '../linux-constants.ts';
 import { isSameProcess } from '../process-identity.ts';
+import { SyscallError } from '../syscall-types.ts';
 import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Report, Request } from './messages.ts';
@@ -134,15 +135,30 @@ export class LauncherLoop {
 
   /** An adopted container: nobody here can wait for it, but its pidfd tells its end. */
   #watch(request: Request & { type: 'watch' }): void {
-    const { id, pid, seq } = request;
-    const pidfd = this.#context.sys.pidfdOpen(pid);
+    const { id, pid, seq, startTime } = request;
     this.#report({ type: 'done', seq });
-    const ended = (): void => {
+    const pidfd = this.#openSame(pid, startTime);
+    if (pidfd === undefined) {
+      this.#report({ type: 'exited', id, pid });
+      return;
+    }
+    this.#sources.set(pidfd, () => {
       this.#remove(pidfd);
       this.#report({ type: 'exited', id, pid });
-    };
-    if (isSameProcess(pid, request.startTime)) this.#sources.set(pidfd, ended);
-    else ended();
+    });
+  }
+
+  /** A pidfd of the process that started then; undefined if it has ended. */
+  #openSame(pid: number, startTime: string): number | undefined {
+    const { sys } = this.#context;
+    try {
+      const pidfd = sys.pidfdOpen(pid);
+      if (isSameProcess(pid, startTime)) return pidfd;
+      sys.close(pidfd);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.code !== 'ESRCH') throw error;
+    }
+    return undefined;
   }
 
   /** Settings can be written only from inside: by a child, as the launcher never changes its own. */
