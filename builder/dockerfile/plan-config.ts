@@ -37,6 +37,7 @@ export function applyConfig(
       break;
     case 'shell':
       state.shell = instruction.argv;
+      config.Shell = instruction.argv;
       break;
     case 'cmd':
       if (state.hasCmd) warnings.push(again(instruction.statement));

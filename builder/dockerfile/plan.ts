@@ -81,7 +81,12 @@ function baseConfig(
 ): ContainerConfig {
   if (parent !== undefined) return parent.config;
   if (stage.base.kind !== 'image') return {};
-  return context.options.configs.get(stage.base.reference)?.config ?? {};
+  const { reference } = stage.base;
+  const { OnBuild = [], ...config } = context.options.configs.get(reference)?.config ?? {};
+  if (OnBuild.length > 0) {
+    context.warnings.push(`${reference} has ONBUILD instructions, which are not run`);
+  }
+  return config;
 }
 
 function planInstruction(

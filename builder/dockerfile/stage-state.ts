@@ -36,7 +36,7 @@ export function openState(
     config: structuredClone(base),
     env,
     args: new Map(parent?.args),
-    shell: parent?.shell ?? ['/bin/sh', '-c'],
+    shell: parent?.shell ?? base.Shell ?? ['/bin/sh', '-c'],
     hasCmd: false,
     hasEntrypoint: false,
     budget,

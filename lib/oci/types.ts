@@ -51,6 +51,9 @@ export interface ImageConfig {
     WorkingDir?: string;
     Labels?: Record<string, string>;
     StopSignal?: string;
+    /** Docker's own: the shell of shell-form instructions, and instructions for images built on it. */
+    Shell?: string[];
+    OnBuild?: string[];
   };
   rootfs: { type: 'layers'; diff_ids: Digest[] };
   history?: { created?: string; created_by?: string; empty_layer?: boolean; comment?: string }[];
