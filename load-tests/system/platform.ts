@@ -5,8 +5,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { networkInterfaces } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { errnoCode } from '../../lib/errors.ts';
 import type { FunctionDescription, FunctionSummary } from '../../lib/management-api.ts';
 import { packageRoot } from '../../lib/paths.ts';
 import { leftovers } from './ledger.ts';
@@ -145,7 +146,7 @@ export class Platform {
     child.stdin.end(options.input ?? '');
     options.onStart?.(child);
     const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    const [out, err] = await Promise.all([readAll(child.stdout), readAll(child.stderr)]);
     return { exit: await closed, out, err };
   }
 
@@ -204,6 +205,17 @@ export class Platform {
       HEARTH_UID_BASE: String(this.place.uidBase),
     };
   }
+}
+
+/** What came through a pipe until its end, or until it was closed on our side. */
+async function readAll(stream: Readable): Promise<string> {
+  let read = '';
+  try {
+    for await (const chunk of stream.setEncoding('utf8')) read += chunk;
+  } catch (error) {
+    if (errnoCode(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  }
+  return read;
 }
 
 /** Waits until `probe` says true. The bound only ends a test that would wait for ever. */
