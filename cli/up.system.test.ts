@@ -21,8 +21,6 @@ function mayRun(t: TestContext): boolean {
   return false;
 }
 
-const UNAVAILABLE_EXIT = 8;
-
 interface Up {
   child: ChildProcess;
   /** All that it said until it was ready. */
@@ -71,11 +69,11 @@ class Machine {
     });
   }
 
-  /** Again while the platform says that it may succeed later: the scheduler has just begun. */
+  /** Again while no node is allowed: the scheduler decides that a moment after it has begun. */
   async runUntilWell(...args: string[]): Promise<string> {
     for (let tries = 0; tries < 50; tries++) {
       const ran = await this.run(...args);
-      if (ran.exit !== UNAVAILABLE_EXIT) break;
+      if (!ran.err.includes('no node may start it')) break;
       await sleep(200);
     }
     return this.runWell(...args);

@@ -137,6 +137,13 @@ test('startPlatform() stops everything when a daemon fails, and shows the end of
   }
 });
 
+test('startPlatform() takes a Redis that runs already, and never shows its password', async (t) => {
+  const made = rig(t);
+  const platform = await made.start({ redisUrl: 'redis://user:secret@127.0.0.1:1/0' });
+  assert.ok(!platform.status().some(({ name }) => name === 'redis'));
+  assert.ok(made.said.includes('using Redis at redis://127.0.0.1:1/0'));
+});
+
 test('a daemon that dies is started again, and that is said', async (t) => {
   if (!needsRedis(t)) return;
   const made = rig(t);

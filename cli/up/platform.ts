@@ -63,6 +63,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const components = componentMaker(options, runFolder);
     options.say(`starting in ${options.dataRoot}`);
     if (options.redisUrl === undefined) await components.startAll(started, [redis(options)]);
+    else options.say(`using Redis at ${withoutPassword(options.redisUrl)}`);
     await components.startAll(started, launches);
     options.signal?.throwIfAborted();
     const url = publicUrl(options.host, ports.gateway);
@@ -127,6 +128,19 @@ function componentMaker(options: PlatformOptions, runFolder: string) {
       await Promise.all(components.map((component) => component.start()));
     },
   };
+}
+
+/** @throws HearthError ConfigInvalid */
+function withoutPassword(redisUrl: string): string {
+  if (!URL.canParse(redisUrl)) {
+    throw new HearthError('ConfigInvalid', '--redis-url is not a URL', {
+      hint: 'redis://HOST:PORT, rediss://HOST:PORT or unix://PATH; REDIS_URL is taken too',
+    });
+  }
+  const url = new URL(redisUrl);
+  url.username = '';
+  url.password = '';
+  return url.href;
 }
 
 async function stopAll(started: readonly Component[]): Promise<void> {
