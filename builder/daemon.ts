@@ -83,7 +83,9 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
   const engine = await openEngine(config, dir, { log, undo });
   const layers = new LayerStore(join(dir, 'cache'));
   await layers.init();
-  const baseImages = new BaseImages({ dir: join(dir, 'base-images'), registry, log });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const baseImages = new BaseImages({ dir: join(dir, 'base-images'), registry, log, signal });
   const images = new ImageSources({ registry, baseImages, dir, log });
   undo.add(() => images.close());
   const cancels = new CancelWatch(store, log);
@@ -106,26 +108,32 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
     metrics: createBuilderMetrics(metrics),
     log,
   };
-  undo.add(warmUp(images, log));
+  const warmed = warmUp(images, log);
+  undo.add(() => warmed);
   const tidy = new IdleTidy(() => layers.prune(LIMITS.buildLayersKeptMax));
   const worker = createWorker(
     'builds',
-    (job, signal) => tidy.during(() => runBuild(parts, job, signal)),
+    (job, closing) => tidy.during(() => runBuild(parts, job, closing)),
     { ...redis, concurrency: BUILDS_AT_ONCE },
   );
-  undo.add(() => worker.close());
+  undo.add(() => {
+    const closed = worker.close();
+    // Builds first: one that waits for a base image then knows why it gets none.
+    stopping.abort(new HearthError('ShuttingDown', 'the builder stops'));
+    return closed;
+  });
   const { port } = app.server.address() as AddressInfo;
   const api = config.advertiseUrl || `http://${config.host}:${port}`;
   return { api, registry: registryUrl };
 }
 
-/** Makes the image that most first builds need, meanwhile; what to wait for at a stop. */
-function warmUp(images: ImageSources, log: Log): () => Promise<void> {
-  const warmed = images
-    .find('hearth/node:24')
-    .then((image) => image.folders())
-    .catch((error: unknown) => log.debug({ err: error }, 'base image not made ahead'));
-  return async () => void (await warmed);
+/** Makes the image that most first builds need, meanwhile. */
+async function warmUp(images: ImageSources, log: Log): Promise<void> {
+  try {
+    await (await images.find('hearth/node:24')).folders();
+  } catch (error) {
+    log.debug({ err: error }, 'base image not made ahead');
+  }
 }
 
 interface OpenOptions {

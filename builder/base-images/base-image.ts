@@ -31,6 +31,8 @@ export interface BaseImagesOptions {
   dir: string;
   registry: Registry;
   log: Log;
+  /** Gives up what is being made: the next start makes it. */
+  signal: AbortSignal;
 }
 
 interface Recipe {
@@ -86,7 +88,7 @@ export class BaseImages {
       layers: layers.map(({ layer }) => layer),
       history: layers.map(({ name }) => ({ createdBy: `${name} # hearth base image` })),
     });
-    const { registry, log } = this.#options;
+    const { registry, log, signal } = this.#options;
     const digest = sha256(image.manifestBytes);
     this.#made.set(repository, { repository, digest });
     if (await isPushed(registry, repository, digest)) return { repository, digest };
@@ -95,7 +97,7 @@ export class BaseImages {
       tag: BASE_IMAGES[repository] ?? 'latest',
       image,
       open: async (wanted) => openLayer(layers, wanted),
-      signal: new AbortController().signal,
+      signal,
     });
     const durationMs = Math.round(performance.now() - startedMs);
     log.info({ repository, digest, layers: layers.length, durationMs }, 'base image made');
@@ -110,6 +112,7 @@ export class BaseImages {
     const hash = createHash('sha256');
     let sizeBytes = 0;
     for await (const chunk of packTar(files.entries()) as AsyncIterable<Buffer>) {
+      this.#options.signal.throwIfAborted();
       hash.update(chunk);
       sizeBytes += chunk.length;
     }

@@ -70,7 +70,8 @@ export async function startTestBuilder(): Promise<TestBuilder> {
   });
   const layers = new LayerStore(join(dir, 'builder'));
   await layers.init();
-  const baseImages = new BaseImages({ dir: join(dir, 'base'), registry, log });
+  const { signal } = new AbortController();
+  const baseImages = new BaseImages({ dir: join(dir, 'base'), registry, log, signal });
   const images = new ImageSources({ registry, baseImages, dir, log });
   const parts: BuilderParts = { registry, images, layers, engine, resolvConf: resolvConf() };
   const upload = async (files: Files): Promise<Digest> => {
