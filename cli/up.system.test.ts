@@ -6,7 +6,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../lib/paths.ts';
 import { type Ran, runHearth } from './run-hearth.ts';
 import { findCommand } from './up/redis.ts';
@@ -69,16 +68,6 @@ class Machine {
     });
   }
 
-  /** Again while no node is allowed: the scheduler decides that a moment after it has begun. */
-  async runUntilWell(...args: string[]): Promise<string> {
-    for (let tries = 0; tries < 50; tries++) {
-      const ran = await this.run(...args);
-      if (!ran.err.includes('no node may start it')) break;
-      await sleep(200);
-    }
-    return this.runWell(...args);
-  }
-
   async runWell(...args: string[]): Promise<string> {
     const ran = await this.run(...args);
     assert.equal(ran.exit, 0, `${args.join(' ')}\n${ran.err}`);
@@ -139,7 +128,7 @@ test('after kill -9 of the supervisor the next start takes over, and functions a
   await once(first.child, 'exit');
 
   await machine.up();
-  assert.match(await machine.runUntilWell('invoke', 'hello-node'), /Hello/);
+  assert.match(await machine.runWell('invoke', 'hello-node'), /Hello/);
 });
 
 test('a second start on the same data root is refused', async (t) => {

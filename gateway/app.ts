@@ -1,8 +1,10 @@
 import { METHODS, type ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { HearthError } from '../lib/errors.ts';
 import { createApiServer } from '../lib/http/server.ts';
 import type { BuildJob } from '../lib/jobs.ts';
+import { LIMITS } from '../lib/limits.ts';
 import type { Registry } from '../lib/oci/registry.ts';
 import type { InstanceRecord, RevisionRecord } from '../lib/records.ts';
 import type { Store } from '../lib/store/store.ts';
@@ -153,6 +155,9 @@ function takeInvocations(app: FastifyInstance, invoke: Invoke): void {
   });
 }
 
+/** How often a start without a node looks for one. */
+const NODE_POLL_MS = 50;
+
 interface StartParts {
   mirror: Mirror;
   agents: Agents;
@@ -163,15 +168,17 @@ interface StartParts {
 async function startFor(parts: StartParts, revision: RevisionRecord): Promise<InstanceRecord> {
   const { mirror, agents, metrics, log } = parts;
   const { functionName } = revision;
+  const endMs = performance.now() + LIMITS.nodeWaitMs;
   const record = await startInstance({
     revision,
-    nodes: mirror.get('rollout', revision.id)?.nodes ?? [],
+    nodes: () => mirror.get('rollout', revision.id)?.nodes ?? [],
     isAlive: (node) => agents.isAlive(node),
     start: (node, request) => agents.start(node, request),
     onTryFailed: (node, error) => {
       metrics.startFailed(functionName, error.code);
       log.warn({ node, functionName, code: error.code, err: error.message }, 'start failed');
     },
+    pause: () => delay(NODE_POLL_MS, performance.now() < endMs),
   });
   metrics.started(record);
   log.info({ instanceId: record.id, functionName, phases: record.phases }, 'instance started');

@@ -10,12 +10,13 @@ const { revision } = recordsOf(defaultSpec('hello'), 1, []);
 const STARTED = { id: 'i-1' } as InstanceRecord;
 
 /** Starts with nodes that fail in turn with `codes`, then succeed. */
-async function start(nodes: string[], codes: ErrorCode[]) {
+async function start(nodes: string[], codes: ErrorCode[], pauses = 0) {
   const asked: string[] = [];
   const left = [...codes];
+  let pausesLeft = pauses;
   const run = startInstance({
     revision,
-    nodes,
+    nodes: () => (pausesLeft > 0 && codes.length === 0 ? [] : nodes),
     isAlive: (node) => node !== 'dead',
     start: async (node) => {
       asked.push(node);
@@ -24,6 +25,7 @@ async function start(nodes: string[], codes: ErrorCode[]) {
       return STARTED;
     },
     onTryFailed: () => undefined,
+    pause: async () => pausesLeft-- > 0,
   });
   const outcome = await run.then(
     ({ id }) => id,
@@ -39,6 +41,14 @@ test('the first node is asked first', async () => {
 test('a fault of the node sends the start on to the next', async () => {
   const { asked, outcome } = await start(['a', 'b', 'c'], ['NodeFull', 'NodeUnavailable']);
   assert.deepEqual({ asked, outcome }, { asked: ['a', 'b', 'c'], outcome: 'i-1' });
+});
+
+test('a start waits for a node while none is there or none answers', async () => {
+  assert.deepEqual(await start(['a'], [], 3), { asked: ['a'], outcome: 'i-1' });
+  const restarting = await start(['a'], ['NodeUnavailable', 'NodeUnavailable'], 1);
+  assert.deepEqual(restarting, { asked: ['a', 'a', 'a'], outcome: 'i-1' });
+  const full = await start(['a'], ['NodeFull', 'NodeFull'], 1);
+  assert.deepEqual(full, { asked: ['a', 'a'], outcome: 'NoCapacity' });
 });
 
 test('a fault that may be the function’s is tried once more, elsewhere', async () => {

@@ -29,28 +29,45 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 const TRIES_MAX = 4;
 
+/** No node, or none that answers: what a node agent that is just restarting looks like. */
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NodeUnavailable', 'ShuttingDown']);
+
 export interface StartOptions {
   revision: RevisionRecord;
-  /** Nodes of the start allowance, best first. */
-  nodes: readonly string[];
+  /** Nodes of the start allowance, best first, as they are now. */
+  nodes(): readonly string[];
   isAlive(node: string): boolean;
   start(node: string, request: StartInstanceRequest): Promise<InstanceRecord>;
   onTryFailed(node: string, error: HearthError): void;
+  /** Resolves when it is worth to look for nodes again; false: no longer. */
+  pause(): Promise<boolean>;
 }
 
 /**
  * Starts an instance on the first node that can: the nodes in their order while the fault is the
- * node's, one second try where it may be the function's.
+ * node's, one second try where it may be the function's. Where no node answers it waits for one, as
+ * long as `pause` says: a daemon that restarts costs its callers time, not answers.
  * @throws HearthError NoCapacity, or the agent's own with the last log lines
  */
 export async function startInstance(options: StartOptions): Promise<InstanceRecord> {
-  const { revision } = options;
-  const path = nodePath(options.nodes, options.isAlive);
+  for (;;) {
+    const outcome = await tryNodes(options);
+    if ('started' in outcome) return outcome.started;
+    const { last } = outcome;
+    if (last !== undefined && !isNodeFault(last)) throw last;
+    const mayPass = last === undefined || PASSING.has(last.code);
+    if (!mayPass || !(await options.pause())) throw noCapacity(options.revision, last);
+  }
+}
+
+type Outcome = { started: InstanceRecord } | { last: HearthError | undefined };
+
+async function tryNodes(options: StartOptions): Promise<Outcome> {
   let last: HearthError | undefined;
   let functionFaults = 0;
-  for (const node of path) {
+  for (const node of nodePath(options.nodes(), options.isAlive)) {
     try {
-      return await options.start(node, startRequest(revision));
+      return { started: await options.start(node, startRequest(options.revision)) };
     } catch (error) {
       last = toHearthError(error);
       options.onTryFailed(node, last);
@@ -58,8 +75,7 @@ export async function startInstance(options: StartOptions): Promise<InstanceReco
       if (!isNodeFault(last) && ++functionFaults === 2) break;
     }
   }
-  if (last !== undefined && !isNodeFault(last)) throw last;
-  throw noCapacity(revision, last);
+  return { last };
 }
 
 /** The live nodes in order, the first once more when it is the only one. */

@@ -71,6 +71,8 @@ export const LIMITS = {
   headerBytesMax: 32 * KIB,
   waitingPerRevisionMax: 1000,
   queueTimeoutMs: 30_000,
+  /** How long a cold request waits for a node when none answers. */
+  nodeWaitMs: 10_000,
   /** A caller must have sent its header within this time. */
   headersTimeoutMs: 10_000,
   /** A caller that takes no byte of its answer for so long has gone. */

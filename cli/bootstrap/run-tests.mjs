@@ -7,7 +7,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { root } from './process.mjs';
 
-const UNIT_MS_MAX = 300_000;
+const UNIT_MS_MAX = 600_000;
 const SYSTEM_MS_MAX = 900_000;
 const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 

@@ -6,12 +6,16 @@ import { run } from './run.ts';
 const MODULE = 'go.k6.io/k6@v1.8.1';
 const BUILD_MS_MAX = 20 * 60_000;
 
-/** The real open-source k6: from PATH or the cache; built into it when HEARTH_BUILD_K6=1. */
+/**
+ * The real open-source k6: from PATH or the cache, else built into it with go, which takes minutes the
+ * first time; not with HEARTH_BUILD_K6=0.
+ */
 export async function obtainK6(): Promise<{ path: string } | { missing: string }> {
   const path = findProgram('k6');
   if (path !== undefined) return { path };
-  if (process.env.HEARTH_BUILD_K6 !== '1') {
-    return { missing: 'k6 on PATH; HEARTH_BUILD_K6=1 builds it with go, which takes minutes' };
+  if (process.env.HEARTH_BUILD_K6 === '0') return { missing: 'k6 on PATH; HEARTH_BUILD_K6 is 0' };
+  if (findProgram('go') === undefined) {
+    return { missing: `k6 on PATH, or a Go toolchain to build it: go install ${MODULE}` };
   }
   const bin = join(cacheFolder(), 'bin');
   mkdirSync(bin, { recursive: true });
