@@ -18,11 +18,16 @@ export function leftovers(dataRoot: string, temporary?: string): string[] {
   ];
 }
 
-/** Containers that the engines of this data root have now, by the names of their cgroups. */
+/** Containers in use that the engines of this data root have now, by the names of their cgroups. */
 export function containersOf(dataRoot: string): string[] {
-  return engineNames(dataRoot).flatMap((engine) => [
-    ...new Set(cgroupFolders(engine).flatMap((folder) => foldersIn(folder))),
-  ]);
+  const folders = engineNames(dataRoot).flatMap((engine) => cgroupFolders(engine));
+  const names = new Set(folders.flatMap((folder) => foldersIn(folder)));
+  return [...names].filter((name) => !isBlank(name));
+}
+
+/** Made ahead, empty, and waiting for a start. */
+function isBlank(name: string): boolean {
+  return /^b-[0-9a-f]{16}$/.test(name);
 }
 
 /** Pids of the processes that have `text` among their arguments or in their environment. */

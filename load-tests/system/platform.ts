@@ -176,8 +176,8 @@ export class Platform {
   /** Ctrl-C; resolves with the exit code once it has ended. */
   async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
     const child = this.#child;
-    if (child === undefined) return null;
     this.#child = undefined;
+    if (child === undefined) return null;
     if (child.exitCode === null && child.signalCode === null) {
       const closed = once(child, 'close');
       child.kill(signal);
@@ -186,14 +186,14 @@ export class Platform {
     return child.exitCode;
   }
 
-  /** Stops it, asserts that nothing is left of it and removes its folder. */
-  async end(): Promise<void> {
+  /** Stops it, asserts that it ended well, that nothing is left of it, and removes its folder. */
+  async end(exit = 0): Promise<void> {
     const code = await this.stop();
     const left = leftovers(this.dataRoot, this.temporary);
     const log = this.said.join('\n');
     rmSync(this.folder, { recursive: true, force: true });
     assert.deepEqual(left, [], log);
-    if (code !== null) assert.equal(code, 0, log);
+    if (code !== null) assert.equal(code, exit, log);
   }
 
   /** Nothing of the caller's environment is passed on but the way to programs. */
