@@ -81,6 +81,24 @@ const CLONE_NAMESPACE_FLAGS = 0x7e020000;
 /** Linux, 32-bit uname, no address randomisation, both, and "only tell me". */
 const PERSONALITIES = [0, 8, 0x20000, 0x20008, 0xffffffff];
 
+/** netdevice(7) and its extensions: 0x8910 to 0x89ff, sixteen numbers each. */
+const INTERFACE_REQUESTS = Array.from({ length: 15 }, (_, n) => 0x8910 + 16 * n);
+const REQUEST_BLOCK_MASK = 0xfffffff0;
+
+/**
+ * For a container whose callers come by a unix socket: an accepted one belongs to the network of
+ * whoever connected, the host's, and would tell its interfaces and addresses. Programs that ask by
+ * netlink, as getifaddrs(3) does, are not concerned.
+ */
+export const LISTENER_RULES: Readonly<Record<string, ArgumentRule>> = {
+  ioctl: {
+    refuseIf: [
+      { argument: 1, oneOf: [TIOCSTI, TIOCLINUX] },
+      { argument: 1, mask: REQUEST_BLOCK_MASK, oneOf: INTERFACE_REQUESTS },
+    ],
+  },
+};
+
 /** Syscalls that depend on their arguments. The kernel reads these as 32 bits, so the filter does. */
 export const SECCOMP_RULES: Readonly<Record<string, ArgumentRule>> = {
   // Characters pushed into a terminal's input: CVE-2019-10063, CVE-2023-28100

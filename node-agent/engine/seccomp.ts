@@ -13,6 +13,7 @@ import {
   ALLOWED_SYSCALLS,
   type ArgumentRule,
   type Condition,
+  LISTENER_RULES,
   MISSING_SYSCALLS,
   SECCOMP_RULES,
 } from './seccomp-table.ts';
@@ -48,12 +49,13 @@ interface Range {
 }
 
 /**
- * The filter of every container: functions and build steps alike. Architecture first (a 32-bit
- * entry has other numbers), then x32, then a binary search over the ranges of numbers, about eight
- * comparisons a syscall.
+ * The filter of every container: functions and build steps alike, with `listener` for those that
+ * are given a listening socket. Architecture first (a 32-bit entry has other numbers), then x32,
+ * then a binary search over the ranges of numbers, about eight comparisons a syscall.
  */
-export function containerFilter(arch: EngineArch): Buffer {
-  const search = compileSearch(ranges(arch));
+export function containerFilter(arch: EngineArch, { listener = false } = {}): Buffer {
+  const rules = listener ? { ...SECCOMP_RULES, ...LISTENER_RULES } : SECCOMP_RULES;
+  const search = compileSearch(ranges(arch, rules));
   return assemble([
     ...archCheck(arch),
     load(NUMBER_OFFSET),
@@ -91,22 +93,25 @@ function argumentOffset(argument: number): number {
   return ARGUMENTS_OFFSET + 8 * argument;
 }
 
-function verdictOf(name: string, allowed: ReadonlySet<string>): Verdict {
+type Rules = Readonly<Record<string, ArgumentRule>>;
+
+const ALLOWED: ReadonlySet<string> = new Set(ALLOWED_SYSCALLS);
+
+function verdictOf(name: string, rules: Rules): Verdict {
   if (MISSING_SYSCALLS.includes(name)) return MISSING;
-  const rule = SECCOMP_RULES[name];
+  const rule = rules[name];
   if (rule !== undefined) return compileRule(rule);
-  return allowed.has(name) ? SECCOMP_RET_ALLOW : REFUSE;
+  return ALLOWED.has(name) ? SECCOMP_RET_ALLOW : REFUSE;
 }
 
 /** All numbers from 0 on, neighbours with the same action joined. */
-function ranges(arch: EngineArch): Range[] {
-  const allowed = new Set(ALLOWED_SYSCALLS);
+function ranges(arch: EngineArch, rules: Rules): Range[] {
   const sorted = [...syscallNumbers(arch)].sort((a, b) => a[1] - b[1]);
   const found: Range[] = [{ first: 0, verdict: REFUSE }];
   let next = 0;
   for (const [name, number] of sorted) {
     if (number > next) append(found, { first: next, verdict: REFUSE });
-    append(found, { first: number, verdict: verdictOf(name, allowed) });
+    append(found, { first: number, verdict: verdictOf(name, rules) });
     next = number + 1;
   }
   append(found, { first: next, verdict: REFUSE });

@@ -5,6 +5,7 @@ import { enterFolder, execute, resetSignals } from './execute.ts';
 import { FrameReader } from './frames.ts';
 import { type BlankView, becomeBlank, isolate } from './isolate.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
+import { enterNetwork } from './network-namespace.ts';
 import { failureOf, SAID_EXECUTING, SAID_READY } from './outcome.ts';
 import { closeFrom, installStreams, openStreams, park } from './standard-streams.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
@@ -24,6 +25,8 @@ export interface LauncherContext {
   sys: Syscalls;
   users: UserNamespaces;
   filter: Buffer;
+  /** For those that are given a listening socket. */
+  listenerFilter: Buffer;
 }
 
 const CHILD_FAILED = 127;
@@ -110,8 +113,13 @@ export function becomeProgram(
   plan: StartPlan,
   given: BlankView & { userns: number; outcomeFd: number; step: (name: string) => void },
 ): never {
-  const { sys, filter } = context;
-  const { step, outcomeFd } = given;
+  const { sys } = context;
+  const filter = plan.listenPath === undefined ? context.filter : context.listenerFilter;
+  const { step, outcomeFd, hostRoot } = given;
+  step('enter network');
+  // Before any socket is made: one keeps the network it was made in, and shows that one's addresses
+  enterNetwork(sys, plan.netns, hostRoot);
+  sys.close(hostRoot);
   step('open streams');
   const streams = openStreams(sys, plan);
   isolate(sys, plan, { ...given, filter });

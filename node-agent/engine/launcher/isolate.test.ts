@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Syscalls } from '../syscall-types.ts';
-import { fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
+import { FakeEnd, fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
+import { becomeProgram } from './blank.ts';
 import { becomeBlank, isolate } from './isolate.ts';
 import type { StartPlan } from './messages.ts';
+import type { UserNamespaces } from './user-namespaces.ts';
 
 const PLAN: StartPlan = {
   id: 'c1',
@@ -29,7 +31,12 @@ function record(plan: StartPlan): RecordedCall[] {
   const { sys, calls } = fakeSyscalls();
   const blank = { name: 'b', stagingDir: '/staging', uidBase: plan.uidBase, cgroups: ['/cg/b'] };
   const view = becomeBlank(sys, blank, () => {});
-  isolate(sys, plan, { ...view, userns: 9, filter: Buffer.alloc(8), step: () => {} });
+  const filter = Buffer.alloc(8);
+  const context = { sys, filter, listenerFilter: filter, users: {} as UserNamespaces };
+  assert.throws(
+    () => becomeProgram(context, plan, { ...view, userns: 9, outcomeFd: 1, step: () => {} }),
+    FakeEnd,
+  );
   return calls;
 }
 
@@ -100,7 +107,8 @@ test('every layer is a read-only clone with the container’s ids, topmost first
 });
 
 test('mounts over the image move onto descriptors that openat2 found inside the root', () => {
-  const calls = record(PLAN);
+  const all = record(PLAN);
+  const calls = all.slice(0, at(all, 'pivotRoot'));
   const targets = calls.filter(({ call }) => call === 'openat2').map(({ args }) => args);
   assert.deepEqual(
     targets.map(([, path]) => path),
@@ -132,11 +140,23 @@ test('a build step keeps its capabilities as uid 0 only', () => {
   assert.deepEqual(sets({}), { effective: 0n, permitted: 0n, inheritable: 0n });
 });
 
+test('a socket is made in the container’s own network, never in the host’s', () => {
+  for (const netns of [{ netns: '/run/netns/n1' }, {}]) {
+    const { netns: _, ...plan } = PLAN;
+    const calls = record({ ...plan, ...netns, listenPath: '/run/s' });
+    const entered = calls.findIndex(
+      ({ call, args }) =>
+        (call === 'setns' && args[1] === 0x40000000) ||
+        (call === 'unshare' && args[0] === 0x40000000),
+    );
+    assert.ok(entered !== -1 && entered < at(calls, 'socket', ([domain]) => domain === 1));
+  }
+});
+
 test('a refused step stops isolation at once', () => {
   const { sys, calls } = fakeSyscalls({ fail: { pivotRoot: 'EINVAL' } });
   const steps: string[] = [];
   const inputs = {
-    hostRoot: 8,
     staging: 7,
     userns: 9,
     filter: Buffer.alloc(8),
@@ -150,7 +170,6 @@ test('a refused step stops isolation at once', () => {
 test('names are relative to the staging folder, whatever the working folder was before', () => {
   const { sys, calls } = fakeSyscalls();
   isolate(sys, PLAN, {
-    hostRoot: 8,
     staging: 7,
     userns: 9,
     filter: Buffer.alloc(8),

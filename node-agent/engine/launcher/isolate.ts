@@ -19,7 +19,6 @@ import {
 import type { Syscalls } from '../syscall-types.ts';
 import { becomeUser } from './credentials.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
-import { enterNetwork } from './network-namespace.ts';
 import { mountRoot } from './root-file-system.ts';
 import { mountOverRoot } from './root-mounts.ts';
 import { mountSystem } from './system-mounts.ts';
@@ -67,19 +66,16 @@ export function becomeBlank(sys: Syscalls, blank: BlankPlan, step: Step): BlankV
 }
 
 /**
- * Second half, from a blank into its container. Afterwards the process is the container's user, and
+ * Second half, from a blank in its network into its container. Afterwards the process is the container's user, and
  * can only close descriptors, change folder and execute. `userns` is the descriptor of its user
  * namespace, `filter` the syscall filter of every container.
  */
 export function isolate(
   sys: Syscalls,
   plan: StartPlan,
-  inputs: BlankView & { userns: number; filter: Buffer; step: Step },
+  inputs: { staging: number; userns: number; filter: Buffer; step: Step },
 ): void {
-  const { step, userns, filter, hostRoot, staging } = inputs;
-  step('enter network');
-  enterNetwork(sys, plan.netns, hostRoot);
-  sys.close(hostRoot);
+  const { step, userns, filter, staging } = inputs;
   step('mount layers');
   // What follows makes and mounts by relative names: nothing of it may touch a folder of the host
   sys.fchdir(staging);

@@ -16,6 +16,7 @@ const context = {
   sys: syscalls,
   users: new UserNamespaces(syscalls),
   filter: containerFilter(engineArch()),
+  listenerFilter: containerFilter(engineArch(), { listener: true }),
 };
 rehearse(context.filter);
 new LauncherLoop(context, CONTROL_FD).run();

@@ -39,7 +39,7 @@ export function rehearse(filter: Buffer): void {
     const { sys } = fakeSyscalls();
     const blank = { name: 'rehearsal', stagingDir: '/s', uidBase: 1, cgroups: ['/c'] };
     const view = becomeBlank(sys, blank, () => {});
-    const context = { sys, filter, users: {} as UserNamespaces };
+    const context = { sys, filter, listenerFilter: filter, users: {} as UserNamespaces };
     try {
       becomeProgram(context, PLAN, { ...view, userns: 0, outcomeFd: 1, step: () => {} });
     } catch {
