@@ -118,6 +118,11 @@ export interface ConfigSources {
 
 const FILE_DEFAULT = '/etc/hearth/hearth.json';
 
+/** Path of the JSON file, which need not be there. */
+export function configPath(env: ConfigSources['env']): string {
+  return env.HEARTH_CONFIG ?? FILE_DEFAULT;
+}
+
 /**
  * The frozen configuration.
  * @throws HearthError ConfigInvalid that names every fault at once, each with the value found
@@ -193,7 +198,7 @@ function envValues(env: ConfigSources['env']): Values {
 
 function fileValues(sources: ConfigSources, faults: string[]): Values {
   const asked = sources.file ?? sources.env.HEARTH_CONFIG;
-  const path = asked ?? FILE_DEFAULT;
+  const path = sources.file ?? configPath(sources.env);
   let parsed: unknown;
   try {
     parsed = JSON.parse(readFileSync(path, 'utf8'));

@@ -6,6 +6,7 @@ import { HearthError } from '../../lib/errors.ts';
 import { cleanLine } from '../clean-text.ts';
 import { connect, serverUrl } from '../connection.ts';
 import type { Context } from '../options.ts';
+import { upFolders } from '../up/folders.ts';
 import { findCommand, pingRedis } from '../up/redis.ts';
 
 /** One thing that was looked at; `fail`: the platform cannot work, `warn`: it works with less. */
@@ -69,7 +70,7 @@ function nearestFolder(path: string): string {
 
 async function checkRedis(dataRoot: string): Promise<Check> {
   const meaning = 'apt-get install redis-server, or name a running one with --redis-url';
-  const socket = join(dataRoot, 'run', 'redis.sock');
+  const { redisSocket: socket } = upFolders(dataRoot);
   const runs = existsSync(socket) && (await pingRedis(socket)) === '+PONG';
   if (runs) return { name: 'redis', ok: 'pass', found: `answers on ${socket}`, meaning };
   const path = findCommand('redis-server');

@@ -121,13 +121,18 @@ function parsePort(text: string | undefined): number {
   );
 }
 
-/** Component, address, time to readiness and resident memory, one a line. */
+/** Component, user, address, time to readiness and resident memory, one a line. */
 export function statusTable(components: readonly ComponentStatus[]): string {
   const rows = components.map((component) => [
     component.name,
+    userName(component.uid),
     Object.values(component.addresses).join(' '),
     formatDuration(component.readyMs),
     component.residentBytes === undefined ? '-' : formatBytes(component.residentBytes),
   ]);
-  return table(['COMPONENT', 'ADDRESS', 'READY', 'MEMORY'], rows);
+  return table(['COMPONENT', 'USER', 'ADDRESS', 'READY', 'MEMORY'], rows);
+}
+
+function userName(uid: number | undefined): string {
+  return uid === 0 ? 'root' : `${uid ?? '-'}`;
 }

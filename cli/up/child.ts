@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import type { ReadyMessage } from '../../lib/daemon.ts';
 import { openLogFile } from './log-file.ts';
 
@@ -10,6 +10,10 @@ export interface Launch {
   args: readonly string[];
   env: Readonly<Record<string, string | undefined>>;
   logPath: string;
+  /** Files that the process may not open itself, given open: the number is in the variable. */
+  openFiles?: Readonly<Record<string, string>>;
+  /** proc_pid_oom_score_adj(5): below 0, others are killed first when memory runs out. */
+  oomScoreAdj?: number;
   /** Also called with all that the process writes. */
   onOutput?: (chunk: Buffer) => void;
   /** Resolves when a process without an IPC channel serves; absent: it sends a ReadyMessage. */
@@ -34,11 +38,17 @@ export function spawnChild(launch: Launch): Child {
   const log = openLogFile(launch.logPath);
   const output = launch.onOutput === undefined ? log : 'pipe';
   const ipc = launch.probe === undefined ? (['ipc'] as const) : [];
+  const streams = ['ignore', output, output, ...ipc] as const;
+  const files = Object.entries(launch.openFiles ?? {});
+  const fds = files.map(([, path]) => openSync(path, 'r'));
+  const numbers = files.map(([variable], index) => [variable, `${streams.length + index}`]);
   const child = spawn(launch.command, [...launch.args], {
-    env: launch.env,
+    env: { ...launch.env, ...Object.fromEntries(numbers) },
     detached: true,
-    stdio: ['ignore', output, output, ...ipc],
+    stdio: [...streams, ...fds],
   });
+  for (const fd of fds) closeSync(fd);
+  if (child.pid !== undefined) setOomScore(child.pid, launch.oomScoreAdj);
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
       writeSync(log, chunk);
@@ -57,6 +67,15 @@ export function spawnChild(launch: Launch): Child {
     exited,
     signal: (name) => void child.kill(name),
   };
+}
+
+function setOomScore(pid: number, score: number | undefined): void {
+  if (score === undefined) return;
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, `${score}`);
+  } catch {
+    // Without CAP_SYS_RESOURCE it is as likely to be killed as everything else.
+  }
 }
 
 function exitOf(child: ChildProcess): Promise<string> {

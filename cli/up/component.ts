@@ -4,7 +4,7 @@ import { HearthError } from '../../lib/errors.ts';
 import { formatDuration } from '../../lib/units.ts';
 import { type Child, type Launch, spawnChild } from './child.ts';
 import { logTail } from './log-file.ts';
-import { residentBytes, writeProcessFile } from './process-id.ts';
+import { residentBytes, userOf, writeProcessFile } from './process-id.ts';
 import { decideRestart, type RestartState } from './restart-policy.ts';
 
 export interface ComponentOptions {
@@ -23,6 +23,8 @@ export interface ComponentStatus {
   readyMs: number;
   restarts: number;
   residentBytes: number | undefined;
+  /** Its real uid; undefined when it is gone. */
+  uid: number | undefined;
 }
 
 const LOG_LINES_SHOWN = 8;
@@ -66,6 +68,7 @@ export class Component {
       readyMs: this.#readyMs,
       restarts: this.#restarts,
       residentBytes: residentBytes(pid),
+      uid: userOf(pid),
     };
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,8 +28,11 @@ function rig(t: TestContext): Rig {
     for (const platform of platforms) await platform.stop();
     rmSync(folder, { recursive: true, force: true });
   });
+  // For daemons that are not root.
+  chmodSync(folder, 0o755);
   const journal = join(folder, 'journal');
   writeFileSync(journal, '');
+  chmodSync(journal, 0o666);
   writeFakeDaemons(folder, journal);
   const said: string[] = [];
   return {
@@ -82,7 +85,7 @@ test('startPlatform() starts all, writes the address, stops in reverse order, Re
     pid: process.pid,
   });
   assert.equal(await (await fetch(platform.url)).text(), 'ok');
-  const socket = join(options.dataRoot, 'run/redis.sock');
+  const socket = join(options.dataRoot, 'run/redis/redis.sock');
   assert.equal(await pingRedis(socket), '+PONG');
 
   await platform.stop();
@@ -91,6 +94,26 @@ test('startPlatform() starts all, writes the address, stops in reverse order, Re
   for (const { pid } of platform.status()) assert.equal(identify(pid), undefined);
   assert.equal(await pingRedis(socket), '');
   assert.throws(() => readFileSync(file), { code: 'ENOENT' });
+});
+
+test('startPlatform() runs what needs no privilege without, and says it where that cannot be', async (t) => {
+  if (!needsRedis(t)) return;
+  if (process.getuid?.() !== 0) return t.skip('needs root');
+  const made = rig(t);
+  const { options, said } = made;
+  const rooted = (platform: Platform): string[] =>
+    platform.status().flatMap(({ name, uid }) => (uid === 0 ? [name] : []));
+  const platform = await made.start();
+  assert.deepEqual(rooted(platform), ['builder', 'node-agent']);
+  assert.deepEqual(said, [`starting in ${options.dataRoot}`]);
+  await platform.stop();
+
+  const inside = join(options.programs, 'inside');
+  mkdirSync(inside, { mode: 0o700 });
+  const closed = await made.start({ dataRoot: join(inside, 'data') });
+  assert.equal(rooted(closed).length, 5);
+  const why = `${inside} (mode 700) is closed to other users`;
+  assert.equal(said[1], `warning: redis, scheduler, gateway must run as root, as ${why}`);
 });
 
 test('startPlatform() refuses a data root that another platform uses', async (t) => {

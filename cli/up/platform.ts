@@ -1,11 +1,15 @@
-import { accessSync, chmodSync, constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { HearthError } from '../../lib/errors.ts';
+import { readSecret, SECRET_VARIABLES, type SecretName } from '../../lib/secrets.ts';
 import type { Launch } from './child.ts';
 import { Component, type ComponentStatus } from './component.ts';
+import { giveFolders, makeFolders, type UpFolders, upFolders } from './folders.ts';
 import { takeLock } from './lock.ts';
+import { privilegeFacts } from './machine.ts';
 import { DAEMONS, type DaemonName, planEnvironment, publicUrl } from './plan.ts';
 import { choosePorts } from './ports.ts';
+import { decidePrivileges, type Privileges, ROOT } from './privileges.ts';
 import { endLeftover } from './process-id.ts';
 import { redisLaunch } from './redis.ts';
 
@@ -38,6 +42,8 @@ export interface Platform {
 }
 
 const START_MS_MAX = 60_000;
+/** oom_score_adj of what must outlive functions and builds that take all memory. */
+const PROTECTED = -500;
 /** Daemons that lost their supervisor stop by themselves; the next start gives them this long. */
 const LEFTOVER = { waitMs: 15_000, termMs: 10_000 };
 
@@ -47,8 +53,9 @@ const LEFTOVER = { waitMs: 15_000, termMs: 10_000 };
  * @throws HearthError Conflict (running already, port in use), PlatformUnavailable (a daemon failed)
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const runFolder = join(options.dataRoot, 'run');
-  makeFolders(options.dataRoot, runFolder);
+  const folders = upFolders(options.dataRoot);
+  const runFolder = folders.run;
+  makeFolders(folders);
   const lock = takeLock(join(runFolder, 'up.lock'), options.dataRoot);
   const started: Component[] = [];
   const giveUp = (): void => void stopAll(started);
@@ -57,12 +64,17 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await endLeftovers(runFolder, options.say);
     options.signal?.throwIfAborted();
     const ports = await choosePorts(options);
-    const redisUrl = options.redisUrl ?? `unix://${join(runFolder, 'redis.sock')}`;
+    const redisUrl = options.redisUrl ?? `unix://${folders.redisSocket}`;
     const environment = planEnvironment({ ...options, ports, redisUrl });
-    const launches = DAEMONS.map((name) => daemon(name, environment[name], options));
+    const facts = privilegeFacts({ ...options, port: ports.gateway });
+    const privileges = decidePrivileges(facts);
+    for (const warning of privileges.warnings) options.say(warning);
+    if (facts.isRoot) giveFolders(folders, privileges.of.redis.user ?? ROOT);
+    const launches = DAEMONS.map((name) => daemon(name, environment[name], options, privileges));
     const components = componentMaker(options, runFolder);
     options.say(`starting in ${options.dataRoot}`);
-    if (options.redisUrl === undefined) await components.startAll(started, [redis(options)]);
+    if (options.redisUrl === undefined)
+      await components.startAll(started, [redis(options, folders, privileges)]);
     else options.say(`using Redis at ${withoutPassword(options.redisUrl)}`);
     await components.startAll(started, launches);
     options.signal?.throwIfAborted();
@@ -85,23 +97,6 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', giveUp);
-  }
-}
-
-function makeFolders(dataRoot: string, runFolder: string): void {
-  try {
-    mkdirSync(dataRoot, { recursive: true, mode: 0o711 });
-    mkdirSync(join(dataRoot, 'redis'), { recursive: true, mode: 0o700 });
-    // Readable for the sake of gateway.json; sockets and logs in it have modes of their own.
-    mkdirSync(runFolder, { recursive: true, mode: 0o711 });
-    chmodSync(runFolder, 0o711);
-    accessSync(runFolder, constants.W_OK);
-  } catch (cause) {
-    const why = errnoCode(cause) ?? (cause as Error).message;
-    throw new HearthError('ConfigInvalid', `data root ${dataRoot} cannot be used (${why})`, {
-      hint: 'choose a folder that you may write with --data-root',
-      cause,
-    });
   }
 }
 
@@ -152,23 +147,53 @@ function outputOf(options: PlatformOptions, name: string): Pick<Launch, 'onOutpu
   return onOutput === undefined ? {} : { onOutput: (chunk) => onOutput(name, chunk) };
 }
 
-function redis(options: PlatformOptions): Launch {
-  const { dataRoot } = options;
-  return redisLaunch({
-    dataFolder: join(dataRoot, 'redis'),
-    socketPath: join(dataRoot, 'run', 'redis.sock'),
-    logPath: join(dataRoot, 'run', 'redis.log'),
-    ...outputOf(options, 'redis'),
-  });
+function redis(options: PlatformOptions, folders: UpFolders, { of }: Privileges): Launch {
+  return {
+    ...redisLaunch({
+      dataFolder: folders.redisData,
+      socketPath: folders.redisSocket,
+      logPath: join(folders.run, 'redis.log'),
+      prefix: of.redis.prefix,
+      ...outputOf(options, 'redis'),
+    }),
+    oomScoreAdj: PROTECTED,
+  };
 }
 
-function daemon(name: DaemonName, env: Record<string, string>, options: PlatformOptions): Launch {
+/** Secrets of the daemons that may not open the files themselves. */
+const SECRETS: Partial<Record<DaemonName, readonly SecretName[]>> = {
+  gateway: ['token', 'cluster-token'],
+  scheduler: ['cluster-token'],
+};
+
+function daemon(
+  name: DaemonName,
+  env: Record<string, string>,
+  options: PlatformOptions,
+  { of }: Privileges,
+): Launch {
+  const prefix = name === 'gateway' || name === 'scheduler' ? of[name].prefix : [];
+  const [command = process.execPath, ...first] = [...prefix, process.execPath];
   return {
     name,
-    command: process.execPath,
-    args: [join(options.programs, name, 'main.js')],
+    command,
+    args: [...first, join(options.programs, name, 'main.js')],
     env: { ...process.env, ...env },
     logPath: join(options.dataRoot, 'run', `${name}.log`),
+    openFiles: secretFiles(options.dataRoot, SECRETS[name] ?? []),
+    // A build that takes all memory is to be killed before these.
+    ...(name === 'builder' ? {} : { oomScoreAdj: PROTECTED }),
     ...outputOf(options, name),
   };
+}
+
+/** Files by the variables of lib/secrets.ts, made at first use; none for one that is a variable. */
+function secretFiles(dataRoot: string, names: readonly SecretName[]): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const name of names) {
+    const variable = SECRET_VARIABLES[name];
+    readSecret(dataRoot, name);
+    if ((process.env[variable] ?? '') === '') files[`${variable}_FD`] = join(dataRoot, name);
+  }
+  return files;
 }

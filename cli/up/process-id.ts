@@ -27,9 +27,20 @@ export function isAlive(id: ProcessId): boolean {
 
 /** Resident memory of a process in bytes, undefined when it is gone. */
 export function residentBytes(pid: number): number | undefined {
+  const kib = statusNumber(pid, /^VmRSS:\s+(\d+) kB$/m);
+  return kib === undefined ? undefined : kib * 1024;
+}
+
+/** Real uid of a process, undefined when it is gone. */
+export function userOf(pid: number): number | undefined {
+  return statusNumber(pid, /^Uid:\s+(\d+)/m);
+}
+
+/** The number that `pattern` finds in /proc/PID/status (proc_pid_status(5)). */
+function statusNumber(pid: number, pattern: RegExp): number | undefined {
   try {
-    const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-    return match === null ? undefined : Number(match[1]) * 1024;
+    const match = pattern.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return match === null ? undefined : Number(match[1]);
   } catch {
     return undefined;
   }

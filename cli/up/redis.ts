@@ -12,12 +12,13 @@ export interface RedisOptions {
   dataFolder: string;
   socketPath: string;
   logPath: string;
+  /** What to put before the command. */
+  prefix: readonly string[];
   onOutput?: (chunk: Buffer) => void;
 }
 
 /**
- * Redis on a unix socket only, each write in its append-only file. Under setpriv the kernel ends it
- * with the supervisor, as it has no IPC channel by which to notice that.
+ * Redis on a unix socket only, each write in its append-only file.
  * @throws HearthError PlatformUnavailable when redis-server is missing
  */
 export function redisLaunch(options: RedisOptions): Launch {
@@ -34,9 +35,7 @@ export function redisLaunch(options: RedisOptions): Launch {
       hint: 'apt-get install redis-server, or name a running one with --redis-url',
     });
   }
-  const setpriv = findCommand('setpriv');
-  const [command = server, ...first] =
-    setpriv === undefined ? [server] : [setpriv, '--pdeathsig', 'TERM', '--', server];
+  const [command = server, ...first] = [...options.prefix, server];
   // A socket left by a killed server would look ready.
   rmSync(options.socketPath, { force: true });
   return {
@@ -57,7 +56,7 @@ function settings(options: RedisOptions): string[] {
   const pairs: Record<string, string> = {
     port: '0',
     unixsocket: options.socketPath,
-    unixsocketperm: '700',
+    unixsocketperm: '770',
     dir: options.dataFolder,
     appendonly: 'yes',
     save: '',

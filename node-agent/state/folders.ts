@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sha256 } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
 
@@ -43,9 +43,10 @@ export function agentFolders(dataRoot: string, name: string): AgentFolders {
   };
 }
 
-/** Makes them. The way to the sockets may be passed by all, read by none. */
+/** Makes them. The way to the sockets may be passed by all, read by none, whatever the umask. */
 export function makeAgentFolders(dataRoot: string, folders: AgentFolders): void {
   mkdirSync(folders.root, { recursive: true, mode: 0o711 });
+  for (const folder of [dirname(folders.root), folders.root]) chmodSync(folder, 0o711);
   for (const folder of [folders.instances, folders.logs, folders.engine, folders.images]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
