@@ -7,6 +7,9 @@ import type { ErrorBody } from './errors.ts';
  */
 export type DeployEvent = { timeMs: number } & (
   | { type: 'queued'; buildId: string; functionName: string; generation: number }
+  /** An image that steps need is brought here: a built-in one made, any other pulled. */
+  | { type: 'image'; reference: string; action: 'make' | 'pull' }
+  | { type: 'image-done'; reference: string; action: 'make' | 'pull'; durationMs: number }
   /** A build step begins; `step` counts from 1 over all stages. */
   | { type: 'step'; step: number; steps: number; text: string; cached: boolean }
   | { type: 'output'; step: number; stream: 'stdout' | 'stderr'; text: string }

@@ -5,6 +5,7 @@ import type { ImageStore } from './images/image-store-types.ts';
 /** `images` whose pulls are counted. */
 export function countedImages(images: ImageStore, metrics: AgentMetrics): ImageStore {
   return {
+    has: (ref) => images.has(ref),
     async ensure(ref) {
       try {
         const answer = await images.ensure(ref);

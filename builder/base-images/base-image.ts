@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -61,13 +60,17 @@ export class BaseImages {
     this.#options = options;
   }
 
-  /** The image with this repository; undefined: it is none of ours. */
-  async ensure(repository: string): Promise<ImageRef | undefined> {
+  /**
+   * The image with this repository; undefined: it is none of ours. `onMake` is called if it is not
+   * yet known to be there.
+   */
+  async ensure(repository: string, onMake: () => void = () => {}): Promise<ImageRef | undefined> {
     if (!Object.hasOwn(BASE_IMAGES, repository)) return undefined;
     const made = this.#made.get(repository);
     if (made !== undefined && (await isPushed(this.#options.registry, repository, made.digest))) {
       return made;
     }
+    onMake();
     const running = this.#making.get(repository);
     if (running !== undefined) return running;
     const making = this.#ensure(repository).finally(() => this.#making.delete(repository));
@@ -80,7 +83,7 @@ export class BaseImages {
     const recipe = await (repository === 'hearth/node' ? nodeRecipe() : pythonRecipe());
     const layers: MadeLayer[] = [];
     for (const { name, files } of recipe.layers) {
-      layers.push({ name, files, layer: await this.#measured(files) });
+      layers.push({ name, files, layer: await this.#stored(repository, files) });
     }
     const image = makeImage({
       architecture: imageArchitecture(),
@@ -104,21 +107,21 @@ export class BaseImages {
     return { repository, digest };
   }
 
-  /** Digest and size of the set's archive; read only when a file of it has changed. */
-  async #measured(files: FileSet): Promise<Layer> {
-    const path = join(this.#options.dir, `${files.identity().slice('sha256:'.length)}.json`);
+  /** The set as a layer; read only when a file of it has changed, and pushed on the way then. */
+  async #stored(repository: string, files: FileSet): Promise<Layer> {
+    const { dir, registry, signal } = this.#options;
+    const path = join(dir, `${files.identity().slice('sha256:'.length)}.json`);
     const known = await readFile(path, 'utf8').catch(() => undefined);
     if (known !== undefined) return JSON.parse(known) as Layer;
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    for await (const chunk of packTar(files.entries()) as AsyncIterable<Buffer>) {
-      this.#options.signal.throwIfAborted();
-      hash.update(chunk);
-      sizeBytes += chunk.length;
-    }
-    const digest: Digest = `sha256:${hash.digest('hex')}`;
+    signal.throwIfAborted();
+    const archive = packTar(files.entries());
+    const stop = (): void => void archive.destroy(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    const { digest, sizeBytes } = await registry.putStream(repository, archive).finally(() => {
+      signal.removeEventListener('abort', stop);
+    });
     const layer: Layer = { mediaType: MEDIA_TYPES.layerTar, digest, diffId: digest, sizeBytes };
-    await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
+    await mkdir(dir, { recursive: true, mode: 0o700 });
     await writeFile(`${path}.tmp`, JSON.stringify(layer));
     await rename(`${path}.tmp`, path);
     return layer;

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import type { Digest } from '../../lib/digest.ts';
@@ -8,6 +7,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import { imageArchitecture } from '../../lib/oci/platform.ts';
 import type { Registry } from '../../lib/oci/registry.ts';
 import type { ImageRef } from '../../lib/records.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import type { FunctionSpec, GuestContract } from '../../lib/spec.ts';
 import type { Engine } from '../../node-agent/engine/engine-types.ts';
 import { type BuildContext, openContext, visibleContext } from '../context/open-context.ts';
@@ -15,10 +15,10 @@ import { parseDockerfile } from '../dockerfile/parse.ts';
 import { planBuild } from '../dockerfile/plan.ts';
 import type { BuildPlan } from '../dockerfile/plan-types.ts';
 import { resolveStages } from '../dockerfile/stages.ts';
-import { abortable } from '../execute/abortable.ts';
 import type { BaseImage } from '../execute/base.ts';
 import { executeBuild } from '../execute/execute-build.ts';
 import type { StageFiles } from '../execute/stage-files.ts';
+import { findImage } from '../image/image-events.ts';
 import type { ImageSources } from '../image/image-sources.ts';
 import { type MadeImage, makeImage } from '../image/make-image.ts';
 import { pushImage } from '../image/push-image.ts';
@@ -78,7 +78,7 @@ export async function buildImage(parts: BuilderParts, request: BuildRequest): Pr
     const digest = await push(parts, { repository, image, files, request });
     return { image: { repository, digest }, contract };
   } finally {
-    await rm(workFolder, { recursive: true, force: true });
+    await removeTree(workFolder);
   }
 }
 
@@ -108,14 +108,14 @@ async function dockerfileOf(spec: FunctionSpec, context: BuildContext): Promise<
 async function planOf(
   parts: BuilderParts,
   { text, file }: { text: string; file: string },
-  { spec: { buildArgs }, signal }: BuildRequest,
+  { spec: { buildArgs }, emit, signal }: BuildRequest,
 ): Promise<{ plan: BuildPlan; images: Map<string, BaseImage> }> {
   const { instructions, warnings } = parseDockerfile(text, { file });
   const platform = { os: 'linux', architecture: imageArchitecture() };
   const graph = resolveStages(instructions, { buildArgs, platform });
   const images = new Map<string, BaseImage>();
   for (const reference of graph.images) {
-    images.set(reference, await abortable(parts.images.find(reference), signal));
+    images.set(reference, await findImage(parts.images, reference, { emit, signal }));
   }
   const configs = new Map([...images].map(([reference, { config }]) => [reference, config]));
   const plan = planBuild(graph, { buildArgs, configs });

@@ -10,6 +10,8 @@ export interface BaseImage {
   registry: Registry;
   config: ImageConfig;
   layers: Layer[];
+  /** Whether `folders` has nothing to pull. */
+  isHere(): Promise<boolean>;
   /** Unpacked layers, lowest first. */
   folders(): Promise<readonly string[]>;
 }

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import type { Engine } from '../../node-agent/engine/engine-types.ts';
 import type {
   Action,
@@ -11,6 +11,7 @@ import type {
   RunAction,
   StagePlan,
 } from '../dockerfile/plan-types.ts';
+import { withPullEvents } from '../image/image-events.ts';
 import { FIXED_TIME_MS } from '../layers/fixed-time.ts';
 import type { LayerEntriesOptions } from '../layers/layer-entries.ts';
 import type { LayerStore, StoredLayer } from '../layers/layer-store.ts';
@@ -46,7 +47,8 @@ export interface BuildParts {
  * @throws HearthError DockerfileInvalid, BuildStepFailed, …, and the reason of the signal
  */
 export async function executeBuild(plan: BuildPlan, parts: BuildParts): Promise<StageFiles> {
-  const build: Build = { plan, parts, ended: new Map() };
+  const build: Build = { plan, parts, ended: new Map(), pulledMs: 0 };
+  build.parts = { ...parts, images: toldImages(build) };
   let files = new StageFiles(undefined);
   for (const stage of plan.stages) {
     files = openStage(stage, build);
@@ -61,6 +63,20 @@ interface Build {
   parts: BuildParts;
   /** Stages that are complete, by index. */
   ended: Map<number, StageFiles>;
+  /** How long steps waited for images that were pulled. */
+  pulledMs: number;
+}
+
+function toldImages(build: Build): Map<string, BaseImage> {
+  const { images, emit } = build.parts;
+  const onPulled = (durationMs: number): void => {
+    build.pulledMs += durationMs;
+  };
+  const entries = [...images].map(
+    ([reference, image]) =>
+      [reference, withPullEvents(image, { reference, emit, onPulled })] as const,
+  );
+  return new Map(entries);
 }
 
 /** What a step came to: its layer, if it makes one. */
@@ -90,12 +106,12 @@ function historyOf(image: BaseImage | undefined): HistoryEntry[] {
 async function timed(step: PlannedStep, files: StageFiles, build: Build): Promise<StageFiles> {
   const { emit, signal } = build.parts;
   signal.throwIfAborted();
-  const startedMs = performance.now();
+  const startedMs = performance.now() - build.pulledMs;
   const announce = (cached: boolean): void => {
     emit({ type: 'step', step: step.step, steps: build.plan.steps, text: step.text, cached });
   };
   const { layer, cached } = await doStep(step, files, { build, announce });
-  const durationMs = Math.round(performance.now() - startedMs);
+  const durationMs = Math.max(0, Math.round(performance.now() - build.pulledMs - startedMs));
   emit({ type: 'step-done', step: step.step, durationMs, cached });
   if (step.action.do === 'base') return files;
   const next = files.with(step.createdBy, layer);
@@ -136,18 +152,21 @@ async function doRun(
   const { layers, engine, resolvConf, emit, signal } = parts;
   const key = runKey({ chain: files.chain, epochMs: parts.epochMs }, action);
   const known = await layers.find(key);
-  announce(known !== undefined);
-  if (known !== undefined) return { layer: known, cached: true };
+  if (known !== undefined) {
+    announce(true);
+    return { layer: known, cached: true };
+  }
+  const below = await abortable(files.folders(), signal);
+  announce(false);
   const workFolder = await layers.workFolder('run');
   try {
-    const below = await abortable(files.folders(), signal);
     const options = { step, steps: plan.steps, action, workFolder, engine, resolvConf };
     const upper = await runStep({ ...options, layers: below, emit, signal });
     const layer = await layers.add(upper, entriesOptions(parts));
     await layers.remember(key, layer.digest);
     return { layer, cached: false };
   } finally {
-    await rm(workFolder, { recursive: true, force: true });
+    await removeTree(workFolder);
   }
 }
 
@@ -164,7 +183,7 @@ async function doCopy(
     const options = { step, action, from, workFolder, rootfs: await treeOf(files, build) };
     return await makeItems(await planCopyItems(options), files, context);
   } finally {
-    await rm(workFolder, { recursive: true, force: true });
+    await removeTree(workFolder);
   }
 }
 

@@ -45,13 +45,14 @@ export class ImageSources {
   }
 
   /**
-   * Reads manifest and configuration; layers are pulled when they are first needed.
+   * Reads manifest and configuration; layers are pulled when they are first needed. A built-in
+   * image is made first, which `onMake` learns if it is waited for.
    * @throws HearthError BaseImageNotFound, PlatformMismatch, ImageCorrupt, Registry…
    */
-  async find(reference: string): Promise<BaseImage> {
+  async find(reference: string, onMake: () => void = () => {}): Promise<BaseImage> {
     const parsed = parseReference(reference);
     if (parsed.host !== undefined) return this.#open(this.#remote(parsed.host), parsed);
-    if (parsed.repository.startsWith('hearth/')) return this.#builtIn(parsed);
+    if (parsed.repository.startsWith('hearth/')) return this.#builtIn(parsed, onMake);
     try {
       return await this.#open(this.#platform, parsed);
     } catch (error) {
@@ -64,7 +65,7 @@ export class ImageSources {
     await Promise.all([...this.#clients.values()].map(({ client }) => client.close()));
   }
 
-  async #builtIn(parsed: ImageReference): Promise<BaseImage> {
+  async #builtIn(parsed: ImageReference, onMake: () => void): Promise<BaseImage> {
     const tag = BASE_IMAGES[parsed.repository];
     if (tag === undefined) {
       throw new HearthError('BaseImageNotFound', `${parsed.repository}: image not found`, {
@@ -75,7 +76,7 @@ export class ImageSources {
       const name = `${parsed.repository}:${parsed.tag}`;
       throw new HearthError('BaseImageNotFound', `${name}: tag not found; available: ${tag}`);
     }
-    const made = await this.#options.baseImages.ensure(parsed.repository);
+    const made = await this.#options.baseImages.ensure(parsed.repository, onMake);
     const digest = parsed.digest ?? made?.digest;
     return this.#open(this.#platform, { repository: parsed.repository, ...(digest && { digest }) });
   }
@@ -118,7 +119,8 @@ export class ImageSources {
       const { image } = await source.store.ensure(ref);
       return image.layers;
     };
-    return { ref, registry: source.registry, config, layers, folders };
+    const isHere = (): Promise<boolean> => source.store.has(ref);
+    return { ref, registry: source.registry, config, layers, isHere, folders };
   }
 
   /** Plain HTTP only to this machine, as Docker does. */

@@ -54,7 +54,8 @@ export class ProgressView {
     const { columns } = this.#terminal;
     const live = liveLines(this.#progress, { nowMs: Date.now(), columns });
     if (this.#drawn === 0 && live.length === 0 && finished.length === 0) return;
-    const up = this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A`;
+    // To the line's beginning as well: the terminal may have echoed a ^C.
+    const up = this.#drawn === 0 ? '' : `\r\x1b[${this.#drawn}A`;
     const styled = finished.map((line) => this.#terminal.style(STYLES[line.kind], showLine(line)));
     const [head, ...output] = live;
     const dim = output.map((line) => this.#terminal.style('dim', line));

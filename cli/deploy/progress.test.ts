@@ -102,3 +102,24 @@ test('fitColumns() counts wide signs twice and cuts with an ellipsis', () => {
   assert.equal(fitColumns('hello', 4), 'hel…');
   assert.equal(fitColumns('漢字漢字', 6), '漢字…');
 });
+
+test('an image that is made or pulled has a line and a time of its own', () => {
+  const reference = 'hearth/node:24';
+  const story = [
+    at(0, { type: 'image', reference, action: 'make' }),
+    at(9, { type: 'image-done', reference, action: 'make', durationMs: 9 }),
+    at(9, { type: 'image', reference: 'a/b:1', action: 'pull' }),
+    at(12, { type: 'image-done', reference: 'a/b:1', action: 'pull', durationMs: 3 }),
+  ];
+  assert.deepEqual(play(story).plain, [
+    'base image hearth/node:24',
+    '✔ base image hearth/node:24 9ms',
+    'pulling a/b:1',
+    '✔ pulled a/b:1 3ms',
+  ]);
+  const failed = at(9, { type: 'failed', error: { code: 'Internal', message: 'x' } });
+  const [begun] = story;
+  assert.deepEqual(play(begun === undefined ? [] : [begun, failed]).finished, [
+    '✘ base image hearth/node:24',
+  ]);
+});

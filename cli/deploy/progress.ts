@@ -34,6 +34,10 @@ export function advance(progress: Progress, event: DeployEvent): Advance {
   switch (event.type) {
     case 'queued':
       return busy(progress, WAITING, event.timeMs, []);
+    case 'image':
+      return busy(progress, imageTitle(event, 'pulling'), event.timeMs, []);
+    case 'image-done':
+      return idle(progress, imageTitle(event, 'pulled'), event.durationMs);
     case 'step': {
       const title = `${event.step}/${event.steps} ${cleanLine(event.text)}`;
       const next = { ...progress, steps: event.steps };
@@ -60,6 +64,14 @@ export function advance(progress: Progress, event: DeployEvent): Advance {
     case 'failed':
       return failed(progress);
   }
+}
+
+function imageTitle(
+  event: Extract<DeployEvent, { type: 'image' | 'image-done' }>,
+  pull: string,
+): string {
+  const verb = event.action === 'make' ? 'base image' : pull;
+  return `${verb} ${cleanLine(event.reference)}`;
 }
 
 function busy(
@@ -136,6 +148,8 @@ export function showLine(line: Line): string {
   return MARKS[line.kind] + line.text;
 }
 
+const BEGINS: ReadonlySet<DeployEvent['type']> = new Set(['image', 'step', 'push', 'starting']);
+
 /** What a pipe or a log file gets for one event: whole lines, output of programs included. */
 export function plainLines(advanced: Advance, event: DeployEvent): string[] {
   if (event.type === 'output') {
@@ -145,7 +159,7 @@ export function plainLines(advanced: Advance, event: DeployEvent): string[] {
       .filter((line) => line !== '')
       .map((line) => `  ${line}`);
   }
-  if (event.type === 'step' || event.type === 'push' || event.type === 'starting') {
+  if (BEGINS.has(event.type)) {
     return [advanced.progress.current?.title ?? ''];
   }
   return advanced.lines.map(showLine);

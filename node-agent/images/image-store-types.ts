@@ -11,6 +11,8 @@ export interface LocalImage {
 
 /** Images pulled by digest; each layer is unpacked once per diffId and shared by all containers. */
 export interface ImageStore {
+  /** Whether `ensure` would find all of it here. */
+  has(ref: ImageRef): Promise<boolean>;
   /** Pulls what is missing. Concurrent calls for the same digest share one pull. */
   ensure(ref: ImageRef): Promise<{ image: LocalImage; pulled: boolean; pullMs: number }>;
 }

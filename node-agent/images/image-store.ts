@@ -65,6 +65,13 @@ class DiskImageStore implements ImageStore {
     return { image, pulled, pullMs: pulled ? performance.now() - startedMs : 0 };
   }
 
+  async has(ref: ImageRef): Promise<boolean> {
+    if (this.#known.has(ref.digest)) return true;
+    await this.#opened;
+    const config = await this.#readConfig(ref.digest);
+    return config !== undefined && (await this.#stack(config)) !== undefined;
+  }
+
   async #open(): Promise<void> {
     await this.#layers.init();
     await mkdir(join(this.#options.dir, 'images'), { recursive: true, mode: 0o700 });

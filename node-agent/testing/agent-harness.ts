@@ -69,6 +69,7 @@ export async function startTestAgent(): Promise<TestAgent> {
 
 /** The script is the image: its text comes back out of the environment of the start. */
 const scriptImages: ImageStore = {
+  has: async () => true,
   async ensure(ref) {
     const Entrypoint = [process.execPath, '-e', 'eval(process.env.SCRIPT)'];
     const config = {

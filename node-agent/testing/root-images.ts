@@ -4,6 +4,7 @@ import type { ImageStore } from '../images/image-store-types.ts';
 /** Images without a registry: `functions/busybox` and `functions/node` are the folders in `root`. */
 export function rootImages(root: string): ImageStore {
   return {
+    has: async () => true,
     async ensure(ref) {
       const name = ref.repository.split('/')[1] ?? '';
       const isNode = name === 'node';
