@@ -17,8 +17,9 @@ const FREE_BYTES_MIN = 2 * 1024 ** 3;
 const PROGRAM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin'];
 
 /**
- * Looks at everything the engine needs of the machine; changes nothing. `stateDir` is where layers
- * and containers would lie. Only the mount probe loads the syscalls, so importing this is cheap.
+ * Looks at everything the engine needs of the machine; changes nothing, but the kernel may load its
+ * overlay module. `stateDir` is where layers and containers would lie. Only the probes load the
+ * syscalls, so importing this is cheap.
  */
 export async function checkKernel(stateDir: string = tmpdir()): Promise<Check[]> {
   return [
@@ -26,7 +27,7 @@ export async function checkKernel(stateDir: string = tmpdir()): Promise<Check[]>
     checkRelease(release()),
     checkNode(process.version),
     checkCgroups(),
-    checkOverlay(),
+    await checkOverlay(),
     await checkMappedMounts(stateDir),
     checkSeccomp(),
     checkUserNamespaces(readText('/proc/sys/user/max_user_namespaces')),
@@ -78,10 +79,21 @@ function checkCgroups(): Check {
   return check('cgroups', 'fail', found, `controllers missing: ${missing.join(', ')}`);
 }
 
-function checkOverlay(): Check {
-  const there = /\toverlay$/m.test(readText('/proc/filesystems'));
-  const meaning = 'root file systems are overlays; load the module: modprobe overlay';
-  return check('overlay', there ? 'pass' : 'fail', there ? 'present' : 'absent', meaning);
+/** A kernel that has it as a module lists it only from the first mount on. */
+async function checkOverlay(): Promise<Check> {
+  const meaning = 'root file systems are overlays; the kernel needs CONFIG_OVERLAY_FS';
+  if (/\toverlay$/m.test(readText('/proc/filesystems'))) {
+    return check('overlay', 'pass', 'present', meaning);
+  }
+  if (process.getuid?.() !== 0) return check('overlay', 'warn', 'not loaded', 'needs root to try');
+  try {
+    const { probeOverlay } = await import('./overlay-probe.ts');
+    probeOverlay();
+    return check('overlay', 'pass', 'loaded', meaning);
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    return check('overlay', 'fail', found, meaning);
+  }
 }
 
 /** Tries it on the file system that will hold the layers: not every one can. */
