@@ -1,10 +1,11 @@
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { GIB, LIMITS, MIB } from '../../lib/limits.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import type { ContainerSpec } from '../../node-agent/engine/container-spec.ts';
 import type { Container, Engine } from '../../node-agent/engine/engine-types.ts';
 import type { PlannedStep, RunAction } from '../dockerfile/plan-types.ts';
@@ -68,7 +69,7 @@ export async function runStep(options: RunOptions): Promise<string> {
     await container.kill();
     await container.remove();
   }
-  await rm(`${upperDir}.work`, { recursive: true, force: true });
+  await removeTree(`${upperDir}.work`);
   return upperDir;
 }
 

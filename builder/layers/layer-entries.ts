@@ -14,6 +14,8 @@ import { byBytes } from './layered-tree.ts';
 import { isOpaque, isWhiteout } from './overlay-marks.ts';
 
 const WHITEOUT = '.wh.';
+/** With its slash: NAME_MAX of limits.h. */
+const NAME_BYTES_MAX = 256;
 const OPAQUE = '.wh..wh..opq';
 /** Larger bodies are streamed; smaller ones are read at once, which takes a tenth of the time. */
 const WHOLE_BYTES_MAX = 64 * 1024;
@@ -58,6 +60,7 @@ async function* directory(folder: string, prefix: string, walk: Walk): AsyncGene
     if (name.startsWith(WHITEOUT)) throw reservedName(`${prefix}${name}`);
     count(walk);
     const path = join(folder, name);
+    if (stat.isDirectory()) requireShallow(path, `${prefix}${name}`);
     if (!stat.isDirectory()) {
       const entry = leaf(path, `${prefix}${name}`, { stat, walk });
       if (entry !== undefined) yield entry;
@@ -111,6 +114,15 @@ function count(walk: Walk): void {
   if (walk.entries <= LIMITS.layerEntriesMax) return;
   throw new HearthError('BuildStepFailed', `layer has more than ${LIMITS.layerEntriesMax} files`, {
     hint: 'install less in one step, or list what is not needed in .dockerignore',
+  });
+}
+
+/** Before it is entered: what is in it must have a path, here and where the image is unpacked. */
+function requireShallow(path: string, inImage: string): void {
+  const isDeep = inImage.split('/').length >= LIMITS.pathDepthMax;
+  if (!isDeep && Buffer.byteLength(path) < LIMITS.pathBytesMax - NAME_BYTES_MAX) return;
+  throw new HearthError('BuildStepFailed', `"${inImage.slice(0, 80)}…" is too deep for an image`, {
+    hint: `an image takes ${LIMITS.pathDepthMax} folders in each other and paths of ${LIMITS.pathBytesMax} bytes`,
   });
 }
 

@@ -19,6 +19,7 @@ import { type Digest, DigestStream, isDigest, sha256 } from '../../lib/digest.ts
 import { errnoCode, HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { MEDIA_TYPES } from '../../lib/oci/types.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import { unpackLayer } from '../../node-agent/images/unpack.ts';
 import type { Layer } from './layer.ts';
 import { type LayerEntriesOptions, layerEntries } from './layer-entries.ts';
@@ -50,7 +51,7 @@ export class LayerStore {
 
   /** Makes the folders; removes what an ended process left half made. */
   async init(): Promise<void> {
-    await rm(join(this.#root, 'work'), { recursive: true, force: true });
+    await removeTree(join(this.#root, 'work'));
     for (const name of ['work', 'layers', 'archives', 'entries', 'steps']) {
       await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 });
     }
@@ -155,7 +156,7 @@ export class LayerStore {
   async #remove(digest: Digest): Promise<void> {
     await rm(join(this.#root, 'entries', `${hex(digest)}.json`), { force: true });
     await rm(this.#archivePath(digest), { force: true });
-    await rm(this.#layerPath(digest), { recursive: true, force: true });
+    await removeTree(this.#layerPath(digest));
   }
 
   #stored({ digest, sizeBytes }: Entry): StoredLayer {
@@ -174,7 +175,7 @@ export class LayerStore {
       await publish(dir, path);
       return path;
     } finally {
-      await rm(work, { recursive: true, force: true });
+      await removeTree(work);
     }
   }
 
@@ -214,7 +215,7 @@ async function publish(folder: string, target: string): Promise<void> {
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST'].includes(errnoCode(error) ?? '')) throw error;
   }
-  await rm(folder, { recursive: true });
+  await removeTree(folder);
 }
 
 /** Hashes and counts an archive, and writes it to `copy`. */

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../../lib/digest.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
@@ -6,6 +6,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import { openLayer } from '../../lib/oci/read-layer.ts';
 import type { Registry } from '../../lib/oci/registry.ts';
 import type { Descriptor } from '../../lib/oci/types.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import { SingleFlight } from './single-flight.ts';
 import { TempFolders } from './temp-folders.ts';
 import { unpackLayer } from './unpack.ts';
@@ -90,7 +91,7 @@ export class LayerStore {
       await this.#publish(dir, diffId);
     } finally {
       packed.destroy();
-      await rm(dir, { recursive: true, force: true });
+      await removeTree(dir);
     }
   }
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newCallId } from '../../lib/ids.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 
 /** `PID-STARTTIME-…`: the process that owns a folder; its start time tells a reused pid apart. */
 const NAME = /^(\d{1,10})-(\d{1,20})-/;
@@ -21,7 +22,7 @@ export class TempFolders {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     for (const name of await readdir(this.#dir)) {
       if (isOwned(name)) continue;
-      await rm(join(this.#dir, name), { recursive: true, force: true });
+      await removeTree(join(this.#dir, name));
     }
   }
 
