@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -79,6 +79,8 @@ export class Platform {
   #child: ChildProcess | undefined;
 
   constructor() {
+    // Passed by daemons that are not root.
+    chmodSync(this.folder, 0o711);
     mkdirSync(this.temporary, { mode: 0o1777 });
   }
 
