@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   linkSync,
   mkdirSync,
@@ -117,3 +118,15 @@ test('LayerStore refuses names that mean removals', async (t) => {
 async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
+
+test('LayerStore refuses folders deeper than an image may have, and removes what there is of them', async (t) => {
+  const { store, root } = await openStore(t);
+  const folder = await folderWith(store, {});
+  const down = `const { mkdirSync } = require('node:fs'); process.chdir(process.argv[1]);
+    for (let n = 0; n < 40; n++) { mkdirSync('x'.repeat(200)); process.chdir('x'.repeat(200)); }`;
+  execFileSync(process.execPath, ['-e', down, folder]);
+  await assert.rejects(store.add(folder), { code: 'BuildStepFailed', message: /too deep/ });
+  const next = new LayerStore(root);
+  await next.init();
+  assert.deepEqual(readdirSync(join(root, 'work')), []);
+});
