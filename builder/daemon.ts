@@ -16,6 +16,7 @@ import { Metrics } from '../lib/telemetry/metrics.ts';
 import { createEngine } from '../node-agent/engine/engine.ts';
 import type { Engine } from '../node-agent/engine/engine-types.ts';
 import { resolvConf } from '../node-agent/engine/resolvers.ts';
+import { imagesFolder } from '../node-agent/images/image-store.ts';
 import { BaseImages } from './base-images/base-image.ts';
 import { ImageSources } from './image/image-sources.ts';
 import { LayerStore } from './layers/layer-store.ts';
@@ -86,7 +87,7 @@ async function open(config: Config, log: Log, undo: Undo): Promise<Record<string
   const stopping = new AbortController();
   const { signal } = stopping;
   const baseImages = new BaseImages({ dir: join(dir, 'base-images'), registry, log, signal });
-  const images = new ImageSources({ registry, baseImages, dir, log });
+  const images = new ImageSources({ registry, baseImages, dir: imagesFolder(dataRoot), log });
   undo.add(() => images.close());
   const cancels = new CancelWatch(store, log);
   undo.add(() => cancels.close());

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
@@ -145,7 +144,7 @@ export class ImageSources {
 
   #source(registry: Registry): Source {
     const { dir, log } = this.#options;
-    return { registry, store: createImageStore({ dir: join(dir, 'images'), registry, log }) };
+    return { registry, store: createImageStore({ dir, registry, log }) };
   }
 }
 

@@ -72,7 +72,7 @@ export async function startTestBuilder(): Promise<TestBuilder> {
   await layers.init();
   const { signal } = new AbortController();
   const baseImages = new BaseImages({ dir: join(dir, 'base'), registry, log, signal });
-  const images = new ImageSources({ registry, baseImages, dir, log });
+  const images = new ImageSources({ registry, baseImages, dir: join(dir, 'images'), log });
   const parts: BuilderParts = { registry, images, layers, engine, resolvConf: resolvConf() };
   const upload = async (files: Files): Promise<Digest> => {
     const { digest } = await registry.putStream(CONTEXTS, packTar(entriesOf(files)));

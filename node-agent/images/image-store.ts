@@ -33,6 +33,11 @@ interface KnownImage {
 
 const KNOWN_MAX = 512;
 
+/** Where the processes of one machine, agents and builder, keep images together. */
+export function imagesFolder(dataRoot: string): string {
+  return join(dataRoot, 'images');
+}
+
 /** Opens the images of this node; removes half-done work of processes that are gone. */
 export function createImageStore(options: ImageStoreOptions): ImageStore {
   return new DiskImageStore(options);

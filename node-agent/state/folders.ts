@@ -2,8 +2,9 @@ import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sha256 } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
+import { imagesFolder } from '../images/image-store.ts';
 
-/** Where one agent keeps its state, below `dataRoot/agent/<name>`. */
+/** Where one agent keeps its state, below `dataRoot/agent/<name>` but for the images. */
 export interface AgentFolders {
   root: string;
   instances: string;
@@ -11,6 +12,7 @@ export interface AgentFolders {
   sockets: string;
   logs: string;
   engine: string;
+  /** Shared by all that pull images into this data root: each layer is here once. */
   images: string;
   /** Who runs here. */
   claim: string;
@@ -38,7 +40,7 @@ export function agentFolders(dataRoot: string, name: string): AgentFolders {
     sockets,
     logs: join(root, 'logs'),
     engine: join(root, 'engine'),
-    images: join(root, 'images'),
+    images: imagesFolder(dataRoot),
     claim: join(root, 'agent.pid'),
   };
 }
