@@ -38,13 +38,13 @@ export async function probeMappedMount(folder: string): Promise<void> {
 const TRIES = 100;
 const WAIT_MS = 10;
 
-/** The child has its namespace, and its map, a moment after it began. */
+/** The child has its namespace, then its two maps, a moment after it began; an empty one is EINVAL. */
 async function openOtherUserNamespace(pid: number): Promise<number> {
   const own = readlinkSync('/proc/self/ns/user');
   for (let tries = 0; tries < TRIES; tries++) {
     const ready =
       readlinkSync(`/proc/${pid}/ns/user`) !== own &&
-      readFileSync(`/proc/${pid}/uid_map`, 'utf8') !== '';
+      ['uid_map', 'gid_map'].every((map) => readFileSync(`/proc/${pid}/${map}`, 'utf8') !== '');
     if (ready) return sys.openat(AT_FDCWD, `/proc/${pid}/ns/user`, O_RDONLY | O_CLOEXEC);
     await sleep(WAIT_MS);
   }
