@@ -7,6 +7,9 @@ import { cleanLine } from '../clean-text.ts';
 import { connect, serverUrl } from '../connection.ts';
 import type { Context } from '../options.ts';
 import { upFolders } from '../up/folders.ts';
+import { privilegeFacts } from '../up/machine.ts';
+import { DEFAULT_PORTS } from '../up/plan.ts';
+import { decidePrivileges } from '../up/privileges.ts';
 import { findCommand, pingRedis } from '../up/redis.ts';
 
 /** One thing that was looked at; `fail`: the platform cannot work, `warn`: it works with less. */
@@ -33,7 +36,7 @@ export async function doctor(context: Context): Promise<number> {
 
 /** What this machine must have before a platform is started on it. */
 export async function machineChecks(dataRoot: string): Promise<Check[]> {
-  return [...(await checkKernel(dataRoot)), await checkRedis(dataRoot)];
+  return [...(await checkKernel(dataRoot)), await checkRedis(dataRoot), checkUsers(dataRoot)];
 }
 
 const MARKS = { pass: '✔', warn: '!', fail: '✘' } as const;
@@ -76,6 +79,22 @@ async function checkRedis(dataRoot: string): Promise<Check> {
   const path = findCommand('redis-server');
   const found = path === undefined ? 'not installed' : `${path}, not running`;
   return { name: 'redis', ok: path === undefined ? 'fail' : 'pass', found, meaning };
+}
+
+/** Whom Redis, scheduler and gateway run as under `hearth up` by root. */
+function checkUsers(dataRoot: string): Check {
+  const programs = join(import.meta.dirname, '../..');
+  const facts = privilegeFacts({ dataRoot, programs, port: DEFAULT_PORTS.gateway });
+  const { of, warnings } = decidePrivileges({ ...facts, isRoot: true });
+  const users = Object.entries(of).map(([name, { user }]) => `${name} ${user?.uid ?? 'root'}`);
+  const less = warnings.map((warning) => warning.replace('warning: ', '')).join('; ');
+  return {
+    name: 'users',
+    ok: warnings.length === 0 ? 'pass' : 'warn',
+    found: less === '' ? users.join(', ') : less,
+    meaning:
+      'they need no root: Hearth and its data root belong below folders that all may pass, such as /opt and /var/lib',
+  };
 }
 
 async function serverChecks(context: Context): Promise<Check[]> {

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { readSecret, SECRET_VARIABLES, type SecretName } from '../../lib/secrets.ts';
@@ -80,7 +80,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     options.signal?.throwIfAborted();
     const url = publicUrl(options.host, ports.gateway);
     const addressFile = join(runFolder, 'gateway.json');
-    writeFileSync(addressFile, JSON.stringify({ url, pid: process.pid }), { mode: 0o644 });
+    writeFileSync(addressFile, JSON.stringify({ url, pid: process.pid }));
+    chmodSync(addressFile, 0o644);
     return {
       url,
       status: () => started.map((component) => component.status()),

@@ -29,12 +29,21 @@ export function allows(
 export function firstClosed(wants: readonly Want[], user: User): string | undefined {
   for (const want of wants) {
     for (const step of stepsTo(want)) {
-      const stat = statSync(step.path, { throwIfNoEntry: false });
+      const stat = statOf(step.path);
       if (stat === undefined || allows(stat, user, step.bits)) continue;
       return `${step.path} (mode ${(stat.mode & 0o7777).toString(8)}) is closed to other users`;
     }
   }
   return undefined;
+}
+
+/** Undefined for what is not there, or not to be seen by who asks. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The folders above a path, from the root on, and itself; those of a symlink's target too. */
