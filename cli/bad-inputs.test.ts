@@ -75,7 +75,12 @@ const ROWS: Record<string, Row> = {
     error: /"--memroy"/,
     hint: /--memory/,
   },
-  'missing argument': { args: ['deploy'], exit: 2, error: /missing required argument "dir"/ },
+  'missing argument': {
+    args: ['--json', 'deploy'],
+    exit: 2,
+    error: /missing required argument "dir"/,
+    hint: /hearth deploy --help/,
+  },
   'extra argument': { args: ['list', 'x'], exit: 2, error: /too many arguments/ },
   'flag without value': {
     args: ['deploy', 'x', '--memory'],

@@ -18,10 +18,16 @@ export function failureOf(thrown: unknown, options: { debug?: boolean } = {}): F
 }
 
 /** The lines of a file that are meant, and the last lines of a log, when the error brings them. */
-function shownLines({ details }: HearthError): string[] {
-  return [details?.excerpt, details?.logTail].flatMap((lines) =>
-    Array.isArray(lines) ? lines.map(String) : [],
-  );
+function shownLines({ details, message }: HearthError): string[] {
+  return [details?.excerpt, details?.logTail]
+    .flatMap((lines) => (Array.isArray(lines) ? lines.map(String) : []))
+    .filter((line) => !repeats(line, message));
+}
+
+/** Whether a line of a log is an uncaught error whose text the message has already. */
+function repeats(line: string, message: string): boolean {
+  const text = /^(?:\w*Error|HandlerInvalid)(?: \[\w+\])?: (.+)$/.exec(line)?.[1];
+  return text !== undefined && message.includes(text);
 }
 
 function stackOf(error: HearthError): string {

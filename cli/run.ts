@@ -20,24 +20,27 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
-    return report(error);
+    return report(error, argv);
   }
 }
 
-function report(error: unknown): number {
+function report(error: unknown, argv: readonly string[]): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   // `hearth` alone: the help has been printed.
   if (error instanceof CommanderError && error.code === 'commander.help') return USAGE_EXIT;
-  const shown = error instanceof CommanderError ? fromCommander(error) : error;
+  const shown = error instanceof CommanderError ? fromCommander(error, argv) : error;
   const failure = failureOf(shown, { debug: process.env.HEARTH_DEBUG === '1' });
   process.stderr.write(`${failure.lines.join('\n')}\n`);
   return failure.exit;
 }
 
 /** commander says `error: unknown option '--memroy'\n(Did you mean --memory?)`. */
-function fromCommander(error: CommanderError): Error {
+function fromCommander(error: CommanderError, argv: readonly string[]): Error {
   const [first = '', ...more] = error.message.split('\n');
   const near = /Did you mean (one of )?(.+)\?/.exec(more.join(' '))?.[2];
   const message = first.replace(/^error: /, '').replaceAll("'", '"');
-  return usageError(message, near === undefined ? 'hearth --help' : `did you mean ${near}?`);
+  if (near !== undefined) return usageError(message, `did you mean ${near}?`);
+  const names = buildProgram(() => {}).commands.flatMap((one) => [one.name(), ...one.aliases()]);
+  const command = argv.find((word) => names.includes(word));
+  return usageError(message, `hearth ${command === undefined ? '' : `${command} `}--help`);
 }

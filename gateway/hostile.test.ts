@@ -121,6 +121,13 @@ for (const [index, [what, bytes]] of ANSWERS.entries()) {
   });
 }
 
+test('a request that is no HTTP gets an error of the platform', { skip }, async () => {
+  const answer = await sendRaw(platform.url, 'FOO /function/hello HTTP/1.1\r\nHost: h\r\n\r\n');
+  assert.match(answer, /^HTTP\/1\.1 400 /);
+  assert.match(answer, /\r\nx-hearth-error-type: BadRequest\r\n/);
+  assert.match(answer, /"message":"the request is not valid HTTP: Invalid method/);
+});
+
 test('a second answer that nobody asked for is delivered to nobody', { skip }, async () => {
   const answer = (body: string): string => `${OK}Content-Length: ${body.length}\r\n\r\n${body}`;
   let count = 0;

@@ -44,7 +44,7 @@ export async function quickstart(context: Context, flags: QuickstartFlags): Prom
         sayPort(platform.url, flags, say);
         const story = await tell(here, signal, say);
         say('');
-        say(statusTable(platform.status()).trimEnd());
+        say(statusTable(platform.status(), dataRoot).trimEnd());
         say('');
         say(`platform  ready in ${formatDuration(startMs)}`);
         for (const line of story) say(line);
@@ -150,14 +150,13 @@ async function call(url: string, signal: AbortSignal): Promise<Call> {
 }
 
 function nextSteps(dataRoot: string, keepsRoot: boolean): string[] {
-  const where = keepsRoot ? '' : `HEARTH_DATA_ROOT=${dataRoot} `;
-  const hearth = `${where}node cli/hearth.mjs`;
   return [
     '',
     'Try next, in another terminal:',
-    `  ${hearth} invoke hello-node`,
-    `  ${hearth} describe hello-node`,
-    `  ${hearth} deploy functions-examples/hello-python`,
+    ...(keepsRoot ? [] : [`  export HEARTH_DATA_ROOT=${dataRoot}`]),
+    '  npx hearth invoke hello-node',
+    '  npx hearth describe hello-node',
+    '  npx hearth deploy functions-examples/hello-python',
     '',
     'Ctrl-C stops everything and leaves nothing behind',
   ];

@@ -23,7 +23,7 @@ const PORT_MAX = 65_535;
 export async function up(context: Context, flags: UpFlags): Promise<number> {
   return runPlatform(context, { ...flags, anyPort: false }, async (platform, startMs) => {
     const { terminal } = context;
-    terminal.err(statusTable(platform.status()));
+    terminal.err(statusTable(platform.status(), context.dataRoot));
     terminal.err(`\nready in ${formatDuration(startMs)}: ${platform.url}\n`);
     terminal.err('Ctrl-C stops everything\n');
     return 'stay';
@@ -121,16 +121,19 @@ function parsePort(text: string | undefined): number {
   );
 }
 
-/** Component, user, address, time to readiness and resident memory, one a line. */
-export function statusTable(components: readonly ComponentStatus[]): string {
+/**
+ * Component, user, time to readiness, resident memory and address, one a line: within 80 columns,
+ * as a socket is shown by its path in the data root.
+ */
+export function statusTable(components: readonly ComponentStatus[], dataRoot: string): string {
   const rows = components.map((component) => [
     component.name,
     userName(component.uid),
-    Object.values(component.addresses).join(' '),
     formatDuration(component.readyMs),
     component.residentBytes === undefined ? '-' : formatBytes(component.residentBytes),
+    Object.values(component.addresses).join(' ').replaceAll(`unix://${dataRoot}/`, ''),
   ]);
-  return table(['COMPONENT', 'USER', 'ADDRESS', 'READY', 'MEMORY'], rows);
+  return table(['COMPONENT', 'USER', 'READY', 'MEMORY', 'ADDRESS'], rows);
 }
 
 function userName(uid: number | undefined): string {

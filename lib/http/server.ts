@@ -5,6 +5,8 @@ import { newCallId } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { discardRest } from './discard-rest.ts';
+import { answerUnreadable } from './unreadable-request.ts';
 
 const CLOSE_IDLE_MS = 50;
 
@@ -38,6 +40,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
       connectionsCheckingInterval: 2_000,
     },
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },
+    clientErrorHandler: answerUnreadable,
     rewriteUrl: ({ url = '' }) => options.rewriteUrl?.(url) ?? url,
   });
   app.setErrorHandler((error, request, reply) => {
@@ -60,6 +63,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     requireToken(request, options.token);
   });
   closeIdleWhileClosing(app);
+  app.addHook('onResponse', async (request) => discardRest(request.raw));
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async () => {
     await options.ready?.();
