@@ -42,6 +42,16 @@ test('requestHeaders() drops what is hop by hop and what the gateway itself says
       '100-continue',
     ],
     ...['X-Forwarded-For', '6.6.6.6', 'Forwarded', 'for=6.6.6.6', 'X-Deadline-Ms', '1'],
+    ...[
+      'X_Forwarded_For',
+      '6.6.6.6',
+      'X-Real-IP',
+      '6.6.6.6',
+      'Proxy',
+      'http://h',
+      'x_call_id',
+      'c',
+    ],
   ];
   assert.deepEqual(requestHeaders(raw, call), OWN);
 });

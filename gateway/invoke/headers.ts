@@ -25,8 +25,15 @@ const SET_ON_REQUEST: ReadonlySet<string> = new Set([
   'x-deadline-ms',
   'x-forwarded-for',
   'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
   'x-forwarded-proto',
+  'x-forwarded-server',
+  // Whom programs believe a caller's address from, though this gateway does not set it
+  'x-real-ip',
   'x-start-time',
+  // A CGI program would take it for the variable HTTP_PROXY: CVE-2016-5385
+  'proxy',
 ]);
 
 /**
@@ -100,7 +107,8 @@ function filterHeaders(raw: readonly string[], own: ReadonlySet<string>): string
   const out: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string;
-    const key = name.toLowerCase();
+    // Where names become variables, as in CGI and WSGI, `X_Call_Id` is `X-Call-Id`
+    const key = name.toLowerCase().replaceAll('_', '-');
     if (HOP_BY_HOP.has(key) || own.has(key) || named?.has(key)) continue;
     out.push(name, raw[i + 1] as string);
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { HearthError, toHearthError } from '../../lib/errors.ts';
+import { discardRest } from '../../lib/http/discard-rest.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { InstanceRecord, RevisionRecord } from '../../lib/records.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
@@ -15,9 +16,9 @@ import { Call } from './call.ts';
 import { failureOf, mayRetry } from './failure.ts';
 import { requestHeaders, startTime } from './headers.ts';
 import { coldReceipt } from './receipt.ts';
-import { sendRefusal } from './refusal.ts';
+import { isOnThisMachine, sendRefusal } from './refusal.ts';
 import { Relay, type RelayEnd } from './relay.ts';
-import { discardRest, RequestBody, requireBodyFits } from './request-body.ts';
+import { RequestBody, requireBodyFits } from './request-body.ts';
 import { parseTarget } from './target.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -215,7 +216,12 @@ function refuse(parts: InvokeParts, call: Call, error: HearthError): void {
     response.destroy();
     return;
   }
-  sendRefusal(response, error, { callId: call.id, startedAtMs, isLast: parts.isStopping() });
+  sendRefusal(response, error, {
+    callId: call.id,
+    startedAtMs,
+    isLast: parts.isStopping(),
+    showsDetails: isOnThisMachine(call.request),
+  });
 }
 
 function finish(parts: InvokeParts, call: Call): void {

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HearthError } from '../../lib/errors.ts';
 import { startTime } from './headers.ts';
 
@@ -7,7 +7,22 @@ export interface RefusalContext {
   startedAtMs: number;
   /** The connection is closed after the answer. */
   isLast: boolean;
+  /** Whether the caller may read the function's last lines. */
+  showsDetails: boolean;
 }
+
+/**
+ * Whether a caller, who needs no token, sits on this machine: who develops a function sees why it
+ * does not start, the rest of the world does not see its logs. What came through a proxy came from
+ * elsewhere.
+ */
+export function isOnThisMachine({ socket, headers }: IncomingMessage): boolean {
+  const peer = socket.remoteAddress ?? '';
+  const isLoopback = peer === '::1' || /^(::ffff:)?127\./.test(peer);
+  return isLoopback && !PROXY_FIELDS.some((name) => headers[name] !== undefined);
+}
+
+const PROXY_FIELDS = ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip'];
 
 /**
  * The platform's own answer to an invocation: told from a function's by `x-hearth-error-type`,
@@ -20,7 +35,7 @@ export function sendRefusal(
 ): void {
   const { retryAfterMs, ...details } = error.details ?? {};
   const body = error.toBody(context.callId);
-  if (Object.keys(details).length > 0) body.details = details;
+  if (context.showsDetails && Object.keys(details).length > 0) body.details = details;
   else delete body.details;
   const text = JSON.stringify({ error: body });
   const headers = [

@@ -23,19 +23,6 @@ function tooLarge(bytesMax: number): HearthError {
   );
 }
 
-const LINGER_MS = 1_000;
-
-/**
- * Reads and drops what is left of a body after its answer, for a moment: a connection that is
- * closed over unread bytes is reset, and the caller may lose the answer with it.
- */
-export function discardRest(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  const timer = setTimeout(() => request.destroy(), LINGER_MS);
-  request.once('close', () => clearTimeout(timer));
-  request.resume();
-}
-
 /**
  * The body of one try to reach an instance. It pulls from the request as it is read, counts, and
  * leaves the request and its connection alone when the try ends, so that another try may follow
