@@ -10,11 +10,13 @@ import { fail, root, runStep, waitFor } from './bootstrap/process.mjs';
 import { installPrograms } from './bootstrap/programs.mjs';
 
 const NODE_MAJOR_MIN = 20;
+/** That of `hearth up` for the same reason. */
+const FORBIDDEN_EXIT = 4;
 
 const STEPS = {
-  quickstart: { programs: 'run', start: ['dist/cli/main.js', 'quickstart'] },
-  up: { programs: 'run', start: ['dist/cli/main.js', 'up'] },
-  bench: { programs: 'run', start: ['dist/load-tests/main.js'] },
+  quickstart: { programs: 'run', asRoot: true, start: ['dist/cli/main.js', 'quickstart'] },
+  up: { programs: 'run', asRoot: true, start: ['dist/cli/main.js', 'up'] },
+  bench: { programs: 'run', asRoot: true, start: ['dist/load-tests/main.js'] },
   test: { programs: 'test', gate: true, start: ['cli/bootstrap/run-tests.mjs'] },
   check: { programs: 'none', gate: true, start: ['cli/bootstrap/run-tests.mjs', 'architecture'] },
   build: { programs: 'none' },
@@ -28,6 +30,11 @@ async function main([name = '', ...args]) {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < NODE_MAJOR_MIN) {
     fail(`Node ${process.versions.node} is too old`, `install Node ${NODE_MAJOR_MIN} or newer`, 2);
+  }
+  if (step.asRoot === true && process.getuid?.() !== 0) {
+    // sudo looks in folders of its own, which have no Node that a version manager brought.
+    const hint = `sudo env "PATH=$PATH" npm run ${name}`;
+    fail(`npm run ${name} must run as root: it makes containers itself`, hint, FORBIDDEN_EXIT);
   }
   process.chdir(root);
   installPackages();

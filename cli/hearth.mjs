@@ -14,7 +14,8 @@ if (!existsSync(main)) {
   process.stderr.write(`error: hearth is not compiled yet\nhint: npm run build in ${root}\n`);
   process.exit(1);
 }
-if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR) {
+// A later Node is no good either: the engine's launcher forks a running Node (node-agent/engine).
+if (Number(process.versions.node.split('.')[0]) === NODE_MAJOR) {
   await import(main);
 } else {
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });

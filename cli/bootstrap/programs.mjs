@@ -33,7 +33,7 @@ export function installPrograms(step) {
   const needed = left.filter((row) => row.needed).map((row) => row.debian);
   if (needed.length > 0) {
     process.stderr.write(done.output);
-    fail(`missing: ${needed.join(', ')} (${done.why})`, `install by hand: ${needed.join(' ')}`);
+    fail(`missing: ${needed.join(', ')} (${done.why})`, `sudo apt-get install ${needed.join(' ')}`);
   }
   for (const row of left) say(`warning: ${row.debian} could not be installed (${done.why})`);
 }
