@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HearthError } from '../lib/errors.ts';
 import type { BuildRecord } from '../lib/records.ts';
-import { defaultSpec } from '../lib/spec-defaults.ts';
+import { defaultSpec } from '../lib/spec/defaults.ts';
 import { decideDeploy, endDeploy } from './deploy-decision.ts';
 import { recordsOf } from './testing/platform.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultSpec } from '../lib/spec-defaults.ts';
+import { defaultSpec } from '../lib/spec/defaults.ts';
 import type { Change } from '../lib/store/store.ts';
 import { Mirror } from './mirror.ts';
 import { recordsOf } from './testing/platform.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS } from '../lib/limits.ts';
 import type { BuildRecord } from '../lib/records.ts';
-import { defaultSpec } from '../lib/spec-defaults.ts';
+import { defaultSpec } from '../lib/spec/defaults.ts';
 import { pickOld } from './prune.ts';
 import { recordsOf } from './testing/platform.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HearthError } from '../lib/errors.ts';
 import type { FunctionRecord } from '../lib/records.ts';
-import { defaultSpec } from '../lib/spec-defaults.ts';
+import { defaultSpec } from '../lib/spec/defaults.ts';
 import { hasTraffic, pickRevision } from './route.ts';
 import { recordsOf } from './testing/platform.ts';
 

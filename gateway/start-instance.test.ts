@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ErrorCode, HearthError } from '../lib/errors.ts';
 import type { InstanceRecord } from '../lib/records.ts';
-import { defaultSpec } from '../lib/spec-defaults.ts';
+import { defaultSpec } from '../lib/spec/defaults.ts';
 import { nodePath, startInstance } from './start-instance.ts';
 import { recordsOf } from './testing/platform.ts';
 

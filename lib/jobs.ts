@@ -1,5 +1,5 @@
 import type { Digest } from './digest.ts';
-import type { FunctionSpec } from './spec.ts';
+import type { FunctionSpec } from './spec/spec.ts';
 
 /**
  * The BullMQ queues, by name, with the payload of their jobs. A job only names what to do; the

@@ -9,7 +9,7 @@ import type {
   RevisionRecord,
   RolloutRecord,
 } from './records.ts';
-import type { FunctionSpec } from './spec.ts';
+import type { FunctionSpec } from './spec/spec.ts';
 
 /** The bodies of the gateway's management API, `/v1/…`, as the gateway writes and the CLI reads them. */
 

@@ -1,6 +1,6 @@
 import type { Digest } from './digest.ts';
 import type { ErrorBody } from './errors.ts';
-import type { FunctionSpec, GuestContract } from './spec.ts';
+import type { FunctionSpec, GuestContract } from './spec/spec.ts';
 
 /**
  * The records in the store. Each kind has one writing component, named beside it; every put names

@@ -1,4 +1,4 @@
-import type { ScaleSpec } from '../lib/spec.ts';
+import type { ScaleSpec } from '../lib/spec/spec.ts';
 
 /** Requests of a revision at one moment, over all gateways. */
 export interface Load {

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
+import { generateDockerfile } from '../../lib/context/generated-dockerfile.ts';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import type { Digest } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
-import { generateDockerfile } from '../../lib/generated-dockerfile.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { imageArchitecture } from '../../lib/oci/platform.ts';
 import type { Registry } from '../../lib/oci/registry.ts';
 import type { ImageRef } from '../../lib/records.ts';
 import { removeTree } from '../../lib/remove-tree.ts';
-import type { FunctionSpec, GuestContract } from '../../lib/spec.ts';
+import type { FunctionSpec, GuestContract } from '../../lib/spec/spec.ts';
 import type { Engine } from '../../node-agent/engine/engine-types.ts';
 import { type BuildContext, openContext, visibleContext } from '../context/open-context.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { type Excludes, parseDockerignore } from '../../lib/context/dockerignore.ts';
 import type { Digest } from '../../lib/digest.ts';
-import { type Excludes, parseDockerignore } from '../../lib/dockerignore.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { Registry } from '../../lib/oci/registry.ts';

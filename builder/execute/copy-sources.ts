@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Excludes } from '../../lib/dockerignore.ts';
-import { compileGlob, matchGlob } from '../../lib/glob.ts';
+import type { Excludes } from '../../lib/context/dockerignore.ts';
+import { compileGlob, matchGlob } from '../../lib/context/glob.ts';
 import { suggest } from '../../lib/suggest.ts';
 import { type LayeredTree, type TreeNode, TreePathError } from '../layers/layered-tree.ts';
 

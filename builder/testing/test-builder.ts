@@ -7,7 +7,7 @@ import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import type { Digest } from '../../lib/digest.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { createRegistryClient, type RegistryClient } from '../../lib/oci/registry-client.ts';
-import type { FunctionSpec } from '../../lib/spec.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { createEngine } from '../../node-agent/engine/engine.ts';
 import type { Engine } from '../../node-agent/engine/engine-types.ts';

@@ -1,6 +1,6 @@
 import type { FunctionDescription } from '../../lib/management-api.ts';
 import { parseFunctionName } from '../../lib/names.ts';
-import type { FunctionSpec } from '../../lib/spec.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { formatBytes, formatDuration } from '../../lib/units.ts';
 import { cleanText } from '../clean-text.ts';
 import { connect } from '../connection.ts';

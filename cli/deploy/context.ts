@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDockerignore } from '../../lib/dockerignore.ts';
+import { parseDockerignore } from '../../lib/context/dockerignore.ts';
+import {
+  type GeneratedDockerfile,
+  generateDockerfile,
+} from '../../lib/context/generated-dockerfile.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
-import { type GeneratedDockerfile, generateDockerfile } from '../../lib/generated-dockerfile.ts';
-import type { FunctionSpec } from '../../lib/spec.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { mayHoldSecret, secretIn } from './secret-check.ts';
 import { checkSize } from './size-check.ts';
 import { type ContextEntry, type Walk, walkContext } from './walk.ts';

@@ -1,4 +1,4 @@
-import type { FunctionSpec } from '../../lib/spec.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 
 type Runtime = FunctionSpec['runtime'];
 

@@ -1,6 +1,6 @@
-import type { FunctionSpec } from '../../lib/spec.ts';
-import type { PartialSpec } from '../../lib/spec-defaults.ts';
-import { NUMBER_FIELDS, RUNTIMES, readNumber, SCALE_FIELDS } from '../../lib/spec-fields.ts';
+import type { PartialSpec } from '../../lib/spec/defaults.ts';
+import { NUMBER_FIELDS, RUNTIMES, readNumber, SCALE_FIELDS } from '../../lib/spec/fields.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { suggest } from '../../lib/suggest.ts';
 import { usageError } from '../errors.ts';
 

@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { nearName, parseFunctionName } from '../../lib/names.ts';
-import type { FunctionSpec } from '../../lib/spec.ts';
-import { defaultSpec, type PartialSpec } from '../../lib/spec-defaults.ts';
-import { parseSpecFile } from '../../lib/spec-file.ts';
-import { mergeSpec } from '../../lib/spec-merge.ts';
+import { defaultSpec, type PartialSpec } from '../../lib/spec/defaults.ts';
+import { parseSpecFile } from '../../lib/spec/file.ts';
+import { mergeSpec } from '../../lib/spec/merge.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { detectRuntime } from './detect-runtime.ts';
 
 const SPEC_FILES = ['function.yaml', 'function.yml'];

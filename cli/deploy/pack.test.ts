@@ -16,7 +16,7 @@ import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { sha256 } from '../../lib/digest.ts';
 import { MIB } from '../../lib/limits.ts';
-import { defaultSpec } from '../../lib/spec-defaults.ts';
+import { defaultSpec } from '../../lib/spec/defaults.ts';
 import { readContext } from './context.ts';
 import { packContext } from './pack.ts';
 import { checkSize } from './size-check.ts';

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import type { Excludes } from '../../lib/dockerignore.ts';
+import type { Excludes } from '../../lib/context/dockerignore.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 

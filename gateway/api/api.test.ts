@@ -5,7 +5,7 @@ import { HearthError } from '../../lib/errors.ts';
 import type { BuildJob } from '../../lib/jobs.ts';
 import type { DeployEventLine, FunctionDescription } from '../../lib/management-api.ts';
 import type { BuildRecord, RolloutRecord } from '../../lib/records.ts';
-import { defaultSpec } from '../../lib/spec-defaults.ts';
+import { defaultSpec } from '../../lib/spec/defaults.ts';
 import { createRedisStore } from '../../lib/store/redis.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';

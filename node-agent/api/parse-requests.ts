@@ -3,7 +3,7 @@ import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { parseFunctionName } from '../../lib/names.ts';
 import type { ImageRef, StartReason } from '../../lib/records.ts';
-import type { GuestContract } from '../../lib/spec.ts';
+import type { GuestContract } from '../../lib/spec/spec.ts';
 import type {
   DrainRequest,
   PrepareImageRequest,

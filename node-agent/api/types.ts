@@ -1,6 +1,6 @@
 import type { ErrorBody } from '../../lib/errors.ts';
 import type { ImageRef, InstanceRecord, StartReason } from '../../lib/records.ts';
-import type { GuestContract } from '../../lib/spec.ts';
+import type { GuestContract } from '../../lib/spec/spec.ts';
 
 /**
  * `POST /v1/instances`: starts an instance and answers 201 with its record once it is ready.

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { packageRoot } from '../../lib/paths.ts';
-import { parseSpecFile } from '../../lib/spec-file.ts';
+import { parseSpecFile } from '../../lib/spec/file.ts';
 import { type Guest, spawnGuest } from './testing/spawn-guest.ts';
 
 const EXAMPLES = join(packageRoot, 'functions-examples');

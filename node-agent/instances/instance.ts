@@ -1,5 +1,5 @@
 import type { InstanceRecord, InstanceState } from '../../lib/records.ts';
-import type { GuestContract } from '../../lib/spec.ts';
+import type { GuestContract } from '../../lib/spec/spec.ts';
 import type { Container } from '../engine/engine-types.ts';
 import type { InstanceLog } from '../logs/instance-log.ts';
 import type { Exposure } from './exposure.ts';

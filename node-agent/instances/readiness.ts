@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LIMITS } from '../../lib/limits.ts';
-import type { GuestContract } from '../../lib/spec.ts';
+import type { GuestContract } from '../../lib/spec/spec.ts';
 import type { Container } from '../engine/engine-types.ts';
 import { type Listener, parseListeners } from './readiness-hint.ts';
 import type { StartFault } from './start-error.ts';

@@ -1,5 +1,5 @@
 import { HearthError } from '../../lib/errors.ts';
-import type { GuestContract } from '../../lib/spec.ts';
+import type { GuestContract } from '../../lib/spec/spec.ts';
 import type { ExitStatus } from '../engine/container-spec.ts';
 import { exitText, type MemoryUse } from './exit-text.ts';
 import { type Listener, readinessHint } from './readiness-hint.ts';

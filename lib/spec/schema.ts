@@ -1,7 +1,7 @@
-import { HearthError } from './errors.ts';
-import { parseFunctionName } from './names.ts';
-import type { FunctionSpec } from './spec.ts';
-import { checkEnvSize, checkEnvVariable } from './spec-env.ts';
+import { HearthError } from '../errors.ts';
+import { parseFunctionName } from '../names.ts';
+import { suggest } from '../suggest.ts';
+import { checkEnvSize, checkEnvVariable } from './env.ts';
 import {
   entriesMax,
   entryFault,
@@ -11,11 +11,11 @@ import {
   pathFault,
   RUNTIMES,
   SCALE_FIELDS,
-} from './spec-fields.ts';
-import { type SpecProblem, showValue, throwProblems } from './spec-problems.ts';
-import { suggest } from './suggest.ts';
+} from './fields.ts';
+import { type SpecProblem, showValue, throwProblems } from './problems.ts';
+import type { FunctionSpec } from './spec.ts';
 
-export { FUNCTION_SCHEMA } from './spec-json-schema.ts';
+export { FUNCTION_SCHEMA } from './json-schema.ts';
 
 const SPEC_KEYS: ReadonlySet<string> = new Set([
   'name',

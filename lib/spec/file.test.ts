@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HearthError } from './errors.ts';
-import { defaultSpec } from './spec-defaults.ts';
-import { mergeSpec, parseSpecFile } from './spec-file.ts';
+import { HearthError } from '../errors.ts';
+import { defaultSpec } from './defaults.ts';
+import { mergeSpec, parseSpecFile } from './file.ts';
 
 function fault(text: string): HearthError {
   try {

@@ -1,6 +1,6 @@
 /**
  * What a function is: the spec as it is stored, with every default filled in and every unit a
- * number. `lib/spec-file.ts` makes it from a `function.yaml` and flags.
+ * number. `lib/spec/file.ts` makes it from a `function.yaml` and flags.
  */
 export interface FunctionSpec {
   name: string;

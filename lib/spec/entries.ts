@@ -1,5 +1,5 @@
-import type { PartialSpec } from './spec-defaults.ts';
-import { checkEnvSize, checkEnvVariable } from './spec-env.ts';
+import type { PartialSpec } from './defaults.ts';
+import { checkEnvSize, checkEnvVariable } from './env.ts';
 import {
   MAP_KEYS,
   NUMBER_FIELDS,
@@ -9,9 +9,9 @@ import {
   RUNTIMES,
   readNumber,
   SCALE_FIELDS,
-} from './spec-fields.ts';
-import { type SpecProblem, showValue } from './spec-problems.ts';
-import { checkScale, entryProblems, nameProblem, unknownKey } from './spec-schema.ts';
+} from './fields.ts';
+import { type SpecProblem, showValue } from './problems.ts';
+import { checkScale, entryProblems, nameProblem, unknownKey } from './schema.ts';
 
 /** A key of a `function.yaml` with its value as written and its place. */
 export type FileEntry = ScalarEntry | MapEntry;

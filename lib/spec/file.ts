@@ -8,15 +8,15 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
-import { HearthError } from './errors.ts';
-import { LIMITS } from './limits.ts';
-import type { PartialSpec } from './spec-defaults.ts';
-import { type FileEntry, readSpecEntries } from './spec-entries.ts';
-import { type SpecProblem, throwProblems } from './spec-problems.ts';
-import { formatBytes } from './units.ts';
+import { HearthError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { formatBytes } from '../units.ts';
+import type { PartialSpec } from './defaults.ts';
+import { type FileEntry, readSpecEntries } from './entries.ts';
+import { type SpecProblem, throwProblems } from './problems.ts';
 
-export type { PartialSpec } from './spec-defaults.ts';
-export { mergeSpec } from './spec-merge.ts';
+export type { PartialSpec } from './defaults.ts';
+export { mergeSpec } from './merge.ts';
 
 /**
  * What a `function.yaml` says (YAML 1.2 core schema). An empty file says nothing.

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
+import { HearthError } from '../errors.ts';
 import { compileIgnorePattern, type IgnorePattern } from './dockerignore-pattern.ts';
-import { HearthError } from './errors.ts';
 
 /** Whether a path, relative to the context's root with `/` between names, is excluded from it. */
 export interface Excludes {

@@ -1,5 +1,5 @@
-import { LIMITS } from './limits.ts';
-import { ENV_RESERVED, ENV_RESERVED_PREFIX } from './spec-env.ts';
+import { LIMITS } from '../limits.ts';
+import { ENV_RESERVED, ENV_RESERVED_PREFIX } from './env.ts';
 import {
   NUMBER_FIELDS,
   type NumberField,
@@ -7,7 +7,7 @@ import {
   RUNTIMES,
   SCALE_FIELDS,
   showNumber,
-} from './spec-fields.ts';
+} from './fields.ts';
 
 type Schema = Record<string, unknown>;
 
@@ -71,7 +71,7 @@ const INSIDE = '^(?!/)(?!(.*/)?\\.\\.(/|$)).*$';
 
 /**
  * JSON Schema (draft-07) of `function.yaml`, for editors; `docs/function.schema.json` is its
- * published form. The parser itself is `lib/spec-file.ts`, which knows lines and says more.
+ * published form. The parser itself is `lib/spec/file.ts`, which knows lines and says more.
  */
 export const FUNCTION_SCHEMA: Schema = {
   $schema: 'http://json-schema.org/draft-07/schema#',

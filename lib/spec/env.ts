@@ -1,5 +1,5 @@
-import { LIMITS } from './limits.ts';
-import { groupDigits, type SpecProblem, showValue } from './spec-problems.ts';
+import { LIMITS } from '../limits.ts';
+import { groupDigits, type SpecProblem, showValue } from './problems.ts';
 
 /** What an environment variable's name looks like (POSIX 8.1, lower case allowed). */
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

@@ -1,4 +1,4 @@
-import { LIMITS } from './limits.ts';
+import { LIMITS } from '../limits.ts';
 import type { FunctionSpec, ScaleSpec } from './spec.ts';
 
 /** What a `function.yaml` or a command line says: any part of a spec, units already numbers. */

@@ -1,5 +1,5 @@
-import { type ErrorCode, HearthError } from './errors.ts';
-import { LIMITS } from './limits.ts';
+import { type ErrorCode, HearthError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 
 /** One fault of a spec. `path` is the key as its writer knows it, e.g. `scale.min` or `env.A`. */
 export interface SpecProblem {

@@ -1,5 +1,5 @@
-import { HearthError } from './errors.ts';
-import type { FunctionSpec } from './spec.ts';
+import { HearthError } from '../errors.ts';
+import type { FunctionSpec } from '../spec/spec.ts';
 
 /** What must be known of a folder to write a Dockerfile for it. */
 export interface FolderFacts {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { HearthError } from '../errors.ts';
 import { parseDockerignore } from './dockerignore.ts';
-import { HearthError } from './errors.ts';
 
 /** [text, excluded paths, kept paths] */
 const CASES: [string, string[], string[]][] = [

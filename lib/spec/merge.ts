@@ -1,6 +1,6 @@
+import type { PartialSpec } from './defaults.ts';
+import { parseFunctionSpec } from './schema.ts';
 import type { FunctionSpec } from './spec.ts';
-import type { PartialSpec } from './spec-defaults.ts';
-import { parseFunctionSpec } from './spec-schema.ts';
 
 /**
  * `flags` over `file` over `defaults`, then validated. Maps (env, labels, buildArgs) merge name by

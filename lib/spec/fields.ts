@@ -1,12 +1,12 @@
-import { LIMITS } from './limits.ts';
-import type { FunctionSpec, ScaleSpec } from './spec.ts';
+import { LIMITS } from '../limits.ts';
 import {
   formatBytes,
   formatDuration,
   parseBytes,
   parseCpuMillis,
   parseDurationMs,
-} from './units.ts';
+} from '../units.ts';
+import type { FunctionSpec, ScaleSpec } from './spec.ts';
 
 /** How people write a number of the spec: `256Mi`, `30s`, `500m`, or as it is. */
 export type NumberUnit = 'bytes' | 'duration' | 'cpu' | 'count';

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { HearthError } from './errors.ts';
-import { packageRoot } from './paths.ts';
-import { defaultSpec } from './spec-defaults.ts';
-import { parseSpecFile } from './spec-file.ts';
-import { FUNCTION_SCHEMA, parseFunctionSpec } from './spec-schema.ts';
+import { HearthError } from '../errors.ts';
+import { packageRoot } from '../paths.ts';
+import { defaultSpec } from './defaults.ts';
+import { parseSpecFile } from './file.ts';
+import { FUNCTION_SCHEMA, parseFunctionSpec } from './schema.ts';
 
 /** The error for the default spec with `change` over it, or for `change` itself if it is no object. */
 function fault(change: unknown): HearthError {
