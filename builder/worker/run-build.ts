@@ -114,7 +114,8 @@ async function addRollout(
   buildId: string,
 ): Promise<void> {
   const payload = { revisionId: revision, buildId };
-  await whileStoreIsAway(() => queues.add('rollouts', payload, { jobId: revision }));
+  // Not the revision's id: a function that is removed and deployed again counts from 1 again.
+  await whileStoreIsAway(() => queues.add('rollouts', payload, { jobId: buildId }));
 }
 
 /** An earlier builder may have died between the record and the job that follows from it. */
