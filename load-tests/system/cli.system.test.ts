@@ -154,6 +154,15 @@ suite('cli', { skip: whyNotHere() }, () => {
     assert.equal((await platform.hearth(['describe', 'echo'])).exit, 3);
   });
 
+  test('a removed function can be deployed again, at once and with another answer', async () => {
+    for (const text of ['fourth', 'fifth']) {
+      makeFolder(folder, { 'index.mjs': answering(text) });
+      await platform.well('deploy', folder);
+      assert.equal((await call(platform.at('echo'))).body, text);
+      await platform.well('remove', 'echo');
+    }
+  });
+
   test('version and doctor', async () => {
     const versions = JSON.parse(await platform.well('version', '--json'));
     assert.equal(versions.server, versions.cli);
