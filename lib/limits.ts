@@ -57,6 +57,8 @@ export const LIMITS = {
   buildMsMax: 900_000,
   /** A build ends when the builder's disk has less than this. */
   buildFreeBytesMin: 512 * MIB,
+  /** And when it has room for fewer new files. */
+  buildFreeFilesMin: 10_000,
   buildLayersKeptMax: 500,
   dockerfileInstructionsMax: 1000,
   dockerfileStagesMax: 100,
@@ -84,12 +86,16 @@ export const LIMITS = {
   logTailLinesDefault: 100,
   logTailLinesMax: 10_000,
   errorLogLines: 20,
+  /** Of each of them: errors stand in records, which every daemon keeps in memory. */
+  errorLogLineLengthMax: 1_000,
 
   // Control plane
   storeReadyMs: 500,
   storeCommandMs: 1_500,
   eventStreamLengthMax: 10_000,
   buildLogLengthMax: 20_000,
+  /** Output of programs in the events of one build, as JSON; they are kept in Redis. */
+  buildLogBytesMax: 8 * MIB,
   buildLogKeepMs: 7 * 24 * 3_600_000,
   eventReadersMax: 256,
   jobKeepMs: 24 * 3_600_000,

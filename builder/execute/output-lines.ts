@@ -47,7 +47,7 @@ export class OutputLines {
 
   #line(stream: Stream, raw: string): void {
     const text = shown(raw);
-    this.#tail.push(text);
+    this.#tail.push(text.slice(0, LIMITS.errorLogLineLengthMax));
     if (this.#tail.length > LIMITS.errorLogLines) this.#tail.shift();
     this.#lines++;
     if (this.#lines < LIMITS.buildLogLengthMax) this.#options.onLine(stream, text);

@@ -145,8 +145,8 @@ async function attend(
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   const timer = setInterval(() => {
-    void freeBytes(workFolder).then((free) => {
-      if (free >= LIMITS.buildFreeBytesMin) return;
+    void statfs(workFolder).then((disk) => {
+      if (hasRoom(disk)) return;
       const hint = 'free space in the data root, or make the step write less';
       const what = 'filled the disk of the builder';
       const code = 'BuildDiskFull' as const;
@@ -167,7 +167,10 @@ async function attend(
   }
 }
 
-async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
+/** Room for bytes, and for names: a step that makes empty files fills a disk too. */
+export function hasRoom(disk: { bavail: number; bsize: number; files: number; ffree: number }) {
+  const { bavail, bsize, files, ffree } = disk;
+  // Some file systems make room for names as they are needed, and say 0
+  const hasNames = files === 0 || ffree >= LIMITS.buildFreeFilesMin;
+  return hasNames && bavail * bsize >= LIMITS.buildFreeBytesMin;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import { HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { EventLog } from './event-log.ts';
 
@@ -53,6 +54,27 @@ test('EventLog leaves output out when too much waits, and says so; other events 
   opened.resolve();
   await log.flush();
   assert.ok(written.length < 2_100);
+  assert.match(JSON.stringify(written.at(-2)), /\d+ lines of output left out/);
+  assert.equal(written.at(-1)?.type, 'push');
+});
+
+test('EventLog keeps so many bytes of output and no more, however they are split', async () => {
+  const written: NewDeployEvent[] = [];
+  const log = new EventLog(
+    storeWith(async (event) => void written.push(event)),
+    'b-1',
+  );
+  // Six bytes each as JSON
+  const wide = '\u0001'.repeat(16_000);
+  for (let n = 0; n < 200; n++) {
+    log.emit(line(wide));
+    await log.flush();
+  }
+  log.emit(line('short'));
+  log.emit({ type: 'push', layers: 1, bytes: 1 });
+  await log.flush();
+  const bytes = Buffer.byteLength(JSON.stringify(written));
+  assert.ok(bytes < LIMITS.buildLogBytesMax * 1.01, String(bytes));
   assert.match(JSON.stringify(written.at(-2)), /\d+ lines of output left out/);
   assert.equal(written.at(-1)?.type, 'push');
 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import type { Store } from '../../lib/store/store.ts';
 
 const PENDING_MAX = 2_000;
@@ -9,13 +10,15 @@ const RETRY_MS = 500;
 
 /**
  * The deploy events of one build, in order, written behind its back: a step does not wait for the
- * store. While more than `PENDING_MAX` wait, output of programs is left out, and says so.
+ * store. While more than `PENDING_MAX` wait, and beyond `LIMITS.buildLogBytesMax`, output of programs
+ * is left out, and the log says so.
  */
 export class EventLog {
   readonly #store: Store;
   readonly #buildId: string;
   readonly #pending: NewDeployEvent[] = [];
   #leftOut = 0;
+  #outputBytes = 0;
   #writing: Promise<void> = Promise.resolve();
   #isWriting = false;
   #failed: unknown;
@@ -26,7 +29,7 @@ export class EventLog {
   }
 
   emit(event: NewDeployEvent): void {
-    if (event.type === 'output' && this.#pending.length >= PENDING_MAX) {
+    if (event.type === 'output' && !this.#takesOutput(event.text)) {
       this.#leftOut++;
       return;
     }
@@ -38,6 +41,13 @@ export class EventLog {
     if (this.#isWriting) return;
     this.#isWriting = true;
     this.#writing = this.#write();
+  }
+
+  #takesOutput(text: string): boolean {
+    if (this.#pending.length >= PENDING_MAX) return false;
+    // Once too much, nothing more: else shorter lines would pass and be torn out of their context
+    this.#outputBytes += Buffer.byteLength(JSON.stringify(text));
+    return this.#outputBytes <= LIMITS.buildLogBytesMax;
   }
 
   /** Resolves when everything is in the store. @throws HearthError StoreUnavailable */

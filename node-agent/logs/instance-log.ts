@@ -83,7 +83,7 @@ export class InstanceLog {
 
   #line(name: LogLine['stream'], text: string): void {
     const { functionName, instanceId } = this.#options;
-    this.#lastTexts.push(text);
+    this.#lastTexts.push(text.slice(0, LIMITS.errorLogLineLengthMax));
     if (this.#lastTexts.length > LIMITS.errorLogLines) this.#lastTexts.shift();
     const line: LogLine = { timeMs: Date.now(), functionName, instanceId, stream: name, text };
     this.#options.target().append(line);
