@@ -1,5 +1,6 @@
-import type { InstanceRecord, StartPhases } from '../lib/records.ts';
+import type { InstanceRecord } from '../lib/records.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../lib/telemetry/metrics.ts';
+import { phaseSeconds } from '../node-agent/api/start-phases.ts';
 
 /** Label of calls that name no function there is: what callers invent makes no series. */
 export const OTHER = '_other';
@@ -9,16 +10,6 @@ export interface CallOutcome {
   status: number;
   durationMs: number;
 }
-
-const START_PHASES = [
-  'queueMs',
-  'pullMs',
-  'mountMs',
-  'spawnMs',
-  'readyMs',
-  'importMs',
-  'totalMs',
-] as const satisfies readonly (keyof StartPhases)[];
 
 /** What the gateway counts: `hearth_gateway_…`. */
 export class GatewayMetrics {
@@ -69,10 +60,8 @@ export class GatewayMetrics {
 
   started(record: InstanceRecord): void {
     this.#coldStarts.inc({ function: record.functionName });
-    for (const key of START_PHASES) {
-      const durationMs = record.phases[key];
-      if (durationMs === undefined) continue;
-      this.#coldPhases.observe({ phase: key.slice(0, -2) }, durationMs / 1000);
+    for (const { phase, seconds } of phaseSeconds(record.phases)) {
+      this.#coldPhases.observe({ phase }, seconds);
     }
   }
 

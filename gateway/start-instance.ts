@@ -1,21 +1,8 @@
 import { type ErrorCode, HearthError, toHearthError } from '../lib/errors.ts';
 import type { InstanceRecord, RevisionRecord } from '../lib/records.ts';
+import { isNodeFault } from '../node-agent/api/node-fault.ts';
+import { startRequest } from '../node-agent/api/start-request.ts';
 import type { StartInstanceRequest } from '../node-agent/api/types.ts';
-
-/** Faults of a node, not of the function: the next node may well succeed. */
-const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'NodeFull',
-  'NodeUnavailable',
-  'ShuttingDown',
-  'StorageFull',
-  'RegistryUnavailable',
-  'KernelUnsupported',
-  'Internal',
-]);
-
-export function isNodeFault(error: HearthError): boolean {
-  return NODE_FAULTS.has(error.code);
-}
 
 /** Faults that no other try can mend. */
 const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -67,7 +54,7 @@ async function tryNodes(options: StartOptions): Promise<Outcome> {
   let functionFaults = 0;
   for (const node of nodePath(options.nodes(), options.isAlive)) {
     try {
-      return { started: await options.start(node, startRequest(options.revision)) };
+      return { started: await options.start(node, startRequest(options.revision, 'cold')) };
     } catch (error) {
       last = toHearthError(error);
       options.onTryFailed(node, last);
@@ -83,26 +70,6 @@ export function nodePath(nodes: readonly string[], isAlive: (node: string) => bo
   const alive = nodes.filter(isAlive).slice(0, TRIES_MAX);
   const only = alive.length === 1 ? alive[0] : undefined;
   return only === undefined ? alive : [only, only];
-}
-
-export function startRequest(revision: RevisionRecord): StartInstanceRequest {
-  const { spec } = revision;
-  return {
-    functionName: revision.functionName,
-    revisionId: revision.id,
-    image: revision.image,
-    contract: revision.contract,
-    reason: 'cold',
-    port: spec.port,
-    env: spec.env,
-    memoryBytes: spec.memoryBytes,
-    cpuMillis: spec.cpuMillis,
-    pids: spec.pids,
-    timeoutMs: spec.timeoutMs,
-    startTimeoutMs: spec.startTimeoutMs,
-    graceMs: spec.graceMs,
-    concurrency: spec.concurrency,
-  };
 }
 
 function noCapacity(revision: RevisionRecord, last: HearthError | undefined): HearthError {

@@ -24,7 +24,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'node-agent': ['lib'],
   builder: ['lib', 'node-agent/engine', 'node-agent/images'],
   scheduler: ['lib', 'node-agent/api'],
-  gateway: ['lib', 'builder/api', 'node-agent/api'],
+  gateway: ['lib', 'node-agent/api'],
   cli: ['lib'],
   'load-tests': ['lib'],
 };

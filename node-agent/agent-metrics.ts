@@ -1,5 +1,6 @@
 import type { StartPhases } from '../lib/records.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../lib/telemetry/metrics.ts';
+import { phaseSeconds } from './api/start-phases.ts';
 
 /** What the agent counts; every name begins with `hearth_agent_`. */
 export interface AgentMetrics {
@@ -72,20 +73,9 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
   };
 }
 
-const PHASES: readonly (keyof StartPhases)[] = [
-  'queueMs',
-  'pullMs',
-  'mountMs',
-  'spawnMs',
-  'readyMs',
-  'importMs',
-  'totalMs',
-];
-
-/** Adds a start's durations to the histogram: `pullMs` becomes phase `pull`, in seconds. */
+/** Adds a start's durations to the histogram. */
 export function observePhases(metrics: AgentMetrics, phases: StartPhases): void {
-  for (const key of PHASES) {
-    const ms = phases[key];
-    if (ms !== undefined) metrics.phases.observe({ phase: key.slice(0, -2) }, ms / 1000);
+  for (const { phase, seconds } of phaseSeconds(phases)) {
+    metrics.phases.observe({ phase }, seconds);
   }
 }

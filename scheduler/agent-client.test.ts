@@ -4,8 +4,8 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { HearthError } from '../lib/errors.ts';
+import { startRequest } from '../node-agent/api/start-request.ts';
 import { AgentClients } from './agent-client.ts';
-import { startRequest } from './start-request.ts';
 import { instance, revision } from './testing/records.ts';
 
 /** An agent that answers as `listener` says, and a client of it. */

@@ -3,12 +3,12 @@ import { HearthError, toHearthError } from '../lib/errors.ts';
 import type { InstanceRecord } from '../lib/records.ts';
 import type { Change, Store } from '../lib/store/store.ts';
 import type { Log } from '../lib/telemetry/log.ts';
+import { startRequest } from '../node-agent/api/start-request.ts';
 import type { AgentAddress, AgentClients } from './agent-client.ts';
 import { afterFailure, YOUNG_MS } from './backoff.ts';
 import { decide } from './decide.ts';
 import { observeDecision, type SchedulerMetrics } from './metrics.ts';
 import type { Mirror } from './mirror.ts';
-import { startRequest } from './start-request.ts';
 import { type Action, emptyMemory, type Failures, type Memory } from './world.ts';
 
 export interface ReconcileParts {

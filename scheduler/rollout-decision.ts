@@ -1,4 +1,3 @@
-import type { ErrorCode, HearthError } from '../lib/errors.ts';
 import type {
   FunctionRecord,
   InstanceRecord,
@@ -8,21 +7,6 @@ import type {
 } from '../lib/records.ts';
 import { isServing } from './activity.ts';
 import { placeNodes, rank } from './place.ts';
-
-/** Faults of a node, not of the function: another node may well succeed. */
-const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'NodeFull',
-  'NodeUnavailable',
-  'ShuttingDown',
-  'StorageFull',
-  'RegistryUnavailable',
-  'KernelUnsupported',
-  'Internal',
-]);
-
-export function isNodeFault({ code }: HearthError): boolean {
-  return NODE_FAULTS.has(code);
-}
 
 export interface RolloutInput {
   functionRecord: FunctionRecord | undefined;

@@ -5,17 +5,13 @@ import { LIMITS } from '../lib/limits.ts';
 import type { NodeRecord, RevisionRecord, RolloutRecord } from '../lib/records.ts';
 import type { Store } from '../lib/store/store.ts';
 import type { Log } from '../lib/telemetry/log.ts';
+import { isNodeFault } from '../node-agent/api/node-fault.ts';
+import { startRequest } from '../node-agent/api/start-request.ts';
 import type { AgentClients } from './agent-client.ts';
 import { allowance } from './allowance.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import { placeNodes } from './place.ts';
-import {
-  decideRollout,
-  isNodeFault,
-  type RolloutInput,
-  type RolloutStep,
-} from './rollout-decision.ts';
-import { startRequest } from './start-request.ts';
+import { decideRollout, type RolloutInput, type RolloutStep } from './rollout-decision.ts';
 
 export interface RolloutParts {
   store: Store;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { packTar, type TarSource } from '../../lib/archive/tar.ts';
 import type { NewDeployEvent } from '../../lib/deploy-events.ts';
 import type { Digest } from '../../lib/digest.ts';
-import { LIMITS } from '../../lib/limits.ts';
 import { createRegistryClient, type RegistryClient } from '../../lib/oci/registry-client.ts';
+import { defaultSpec } from '../../lib/spec/defaults.ts';
 import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { createEngine } from '../../node-agent/engine/engine.ts';
@@ -106,24 +106,7 @@ export async function startTestBuilder(): Promise<TestBuilder> {
 }
 
 /** A function with every default. */
-export const SPEC: FunctionSpec = {
-  name: 'hello',
-  runtime: 'dockerfile',
-  dockerfile: 'Dockerfile',
-  handler: '',
-  buildArgs: {},
-  env: {},
-  labels: {},
-  port: LIMITS.portDefault,
-  memoryBytes: LIMITS.memoryBytesDefault,
-  cpuMillis: LIMITS.cpuMillisDefault,
-  pids: LIMITS.pidsDefault,
-  timeoutMs: LIMITS.timeoutMsDefault,
-  startTimeoutMs: LIMITS.startTimeoutMsDefault,
-  graceMs: LIMITS.graceMsDefault,
-  concurrency: LIMITS.concurrencyDefault,
-  scale: { min: 0, max: 1, idleMs: LIMITS.idleMsDefault },
-};
+export const SPEC: FunctionSpec = defaultSpec('hello');
 
 /** Entries of an upload. */
 export function* entriesOf(files: Files): Generator<TarSource> {

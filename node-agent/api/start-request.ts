@@ -1,5 +1,5 @@
-import type { RevisionRecord, StartReason } from '../lib/records.ts';
-import type { StartInstanceRequest } from '../node-agent/api/types.ts';
+import type { RevisionRecord, StartReason } from '../../lib/records.ts';
+import type { StartInstanceRequest } from './types.ts';
 
 /** What an agent needs to start an instance of `revision`. */
 export function startRequest(revision: RevisionRecord, reason: StartReason): StartInstanceRequest {
