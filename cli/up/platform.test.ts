@@ -10,7 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HearthError } from '../../lib/errors.ts';
 import { writeFakeDaemons } from './fake-daemons.ts';
 import { type Platform, type PlatformOptions, startPlatform } from './platform.ts';
+import { USERS } from './privileges.ts';
 import { identify } from './process-id.ts';
+import { firstClosed, READ } from './reach.ts';
 import { findCommand, pingRedis } from './redis.ts';
 
 interface Rig {
@@ -103,6 +105,10 @@ test('startPlatform() runs what needs no privilege without, and says it where th
   const { options, said } = made;
   const rooted = (platform: Platform): string[] =>
     platform.status().flatMap(({ name, uid }) => (uid === 0 ? [name] : []));
+  const closedHere = firstClosed([{ path: import.meta.filename, bits: READ }], USERS.gateway);
+  if (closedHere !== undefined) {
+    return t.skip(`needs a project that other users may read: ${closedHere}`);
+  }
   const platform = await made.start();
   assert.deepEqual(rooted(platform), ['builder', 'node-agent']);
   assert.deepEqual(said, [`starting in ${options.dataRoot}`]);
@@ -175,7 +181,7 @@ test('a daemon that dies is started again, and that is said', async (t) => {
   const before = platform.status().find(({ name }) => name === 'gateway');
   process.kill(before?.pid ?? 0, 'SIGKILL');
   await until('ready again', () => said.some((line) => line.startsWith('gateway is ready again')));
-  assert.equal(said[1], 'gateway ended (signal SIGKILL); starting it again in 200ms');
+  assert.ok(said.includes('gateway ended (signal SIGKILL); starting it again in 200ms'));
   const after = platform.status().find(({ name }) => name === 'gateway');
   assert.equal(after?.restarts, 1);
   assert.notEqual(after?.pid, before?.pid);

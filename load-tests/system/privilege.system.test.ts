@@ -10,7 +10,7 @@ import {
   readFileSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
-import { after, before, suite, test } from 'node:test';
+import { after, before, suite, type TestContext, test } from 'node:test';
 import { packageRoot } from '../../lib/paths.ts';
 import { call } from './call.ts';
 import { Platform, until, whyNotHere } from './platform.ts';
@@ -36,7 +36,8 @@ suite('privilege', { skip: whyNotHere('make', 'cc', 'setpriv') }, () => {
   });
   after(() => platform.end());
 
-  test('Redis, scheduler and gateway: a user each, no group, no capability', () => {
+  test('Redis, scheduler and gateway: a user each, no group, no capability', (t) => {
+    if (!hasUsers(t)) return;
     for (const name of UNPRIVILEGED) assertUnprivileged(name);
     const users = UNPRIVILEGED.map((name) => statusOf(name).Uid);
     assert.equal(new Set(users).size, UNPRIVILEGED.length);
@@ -82,14 +83,16 @@ suite('privilege', { skip: whyNotHere('make', 'cc', 'setpriv') }, () => {
     }
   });
 
-  test('the gateway reaches the sockets, and no file of the platform', () => {
+  test('the gateway reaches the sockets, and no file of the platform', (t) => {
+    if (!hasUsers(t)) return;
     const reached = reachedBy(userOf('gateway'), entriesOf(platform.dataRoot));
     const files = reached.filter((path) => !path.endsWith('.sock'));
     assert.deepEqual(files, ['run/gateway.json']);
     assert.ok(reached.includes('run/redis/redis.sock'));
   });
 
-  test('after kill -9 each comes back without privilege', async () => {
+  test('after kill -9 each comes back without privilege', async (t) => {
+    if (!hasUsers(t)) return;
     for (const name of UNPRIVILEGED) {
       const before = platform.pidOf(name);
       process.kill(before, 'SIGKILL');
@@ -106,7 +109,8 @@ suite('privilege', { skip: whyNotHere('make', 'cc', 'setpriv') }, () => {
     );
   });
 
-  test('a data root on which everything ran as root works on', async () => {
+  test('a data root on which everything ran as root works on', async (t) => {
+    if (!hasUsers(t)) return;
     assert.equal(await platform.stop(), 0);
     giveToRoot(platform.dataRoot);
     await platform.up();
@@ -114,6 +118,14 @@ suite('privilege', { skip: whyNotHere('make', 'cc', 'setpriv') }, () => {
     for (const name of ['c-scratch', 'hello-node']) await coldThenWarm(name);
   });
 });
+
+/** A project in a closed folder, such as one below /root, is run as root, and the platform says so. */
+function hasUsers(t: TestContext): boolean {
+  const why = /^warning: .* must run as root, as (.*)$/m.exec(platform.said.join('\n'))?.[1];
+  if (why === undefined) return true;
+  t.skip(`needs a project that other users may read: ${why}`);
+  return false;
+}
 
 type Status = Record<string, string>;
 
