@@ -117,6 +117,8 @@ export const LIMITS = {
   agentMemoryPercent: 80,
   instanceTmpBytes: 512 * MIB,
   instanceOpenFiles: 8_192,
+  /** Connections through the firewall at once, of each container. */
+  containerConnectionsMax: 4_096,
   logRateBytesPerSecond: MIB,
   logBurstBytes: 8 * MIB,
   logFunctionsOpenMax: 2_000,

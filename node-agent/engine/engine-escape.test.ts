@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { LIMITS } from '../../lib/limits.ts';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 import { type EngineWorld, ended, makeEngineWorld } from './testing/engine-world.ts';
@@ -47,7 +48,16 @@ static void spoof(const char *name, const char *from, const char *to) {
   inet_pton(AF_INET, to, &a.sin_addr);
   TRY(name, sendto(s, "x", 1, 0, (void *)&a, sizeof a)); close(s);
 }
+static int flood(int count) {
+  int s = socket(AF_INET, SOCK_DGRAM, 0); struct sockaddr_in a = {.sin_family = AF_INET}; char to[32];
+  for (int n = 0; n < count; n++) {
+    snprintf(to, sizeof to, "203.0.113.%d", 1 + n % 250); inet_pton(AF_INET, to, &a.sin_addr);
+    a.sin_port = htons(1024 + n); sendto(s, "x", 1, 0, (void *)&a, sizeof a);
+  }
+  return 0;
+}
 int main(int argc, char **argv) {
+  if (argc == 2) return flood(atoi(argv[1]));
   setvbuf(stdout, NULL, _IOLBF, 0);
   const char *name = argv[1], *host = argv[2]; char path[64];
   struct sockaddr_un to = {.sun_family = AF_UNIX}; memcpy(to.sun_path + 1, name, strlen(name));
@@ -152,4 +162,16 @@ describe('doors out of a container', { skip }, () => {
       assert.equal(lines.length > 20, true, stdout);
     });
   }
+
+  test('a container cannot fill the host’s table of connections', async (t) => {
+    const table = '/proc/sys/net/netfilter/nf_conntrack_count';
+    if (!existsSync(table)) return t.skip('needs nf_conntrack');
+    const before = Number(readFileSync(table, 'utf8'));
+    const count = LIMITS.containerConnectionsMax * 5;
+    const { code } = await world.run(['/bin/probe', String(count)], { network: 'bridge' });
+    assert.equal(code, 0);
+    const grown = Number(readFileSync(table, 'utf8')) - before;
+    // Others on this machine make some meanwhile
+    assert.ok(grown < LIMITS.containerConnectionsMax * 2, `grew by ${grown}`);
+  });
 });

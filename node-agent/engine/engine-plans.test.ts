@@ -117,6 +117,24 @@ test('the firewall is loaded in one transaction and refuses by default', () => {
   assert.ok(hostLinkCommands(names, slot).some((line) => line.endsWith('isolated on')));
 });
 
+test('a container’s new connections are counted before any of them is accepted', () => {
+  const facts = {
+    subnet: parseSubnet('10.9.0.0/16'),
+    resolvers: ['10.1.1.1'],
+    hostResolvers: ['10.2.2.2'],
+    allowed: [],
+  };
+  const names = networkNames('a');
+  const lines = firewallRules(names, { ...facts, connectionsMax: 7 }).split('\n');
+  for (const chain of ['chain input {', 'chain egress {']) {
+    const rules = lines.slice(lines.indexOf(chain));
+    const counted = rules.findIndex((line) => line.includes('ct count over 7 } drop'));
+    const accepted = rules.findIndex((line) => line.includes('dport 53 accept'));
+    assert.ok(counted > 0 && counted < accepted, chain);
+  }
+  assert.ok(!firewallRules(names, facts).includes('ct count'));
+});
+
 test('name servers of a stub on loopback are not given to containers', () => {
   assert.deepEqual(parseNameservers('nameserver 1.1.1.1\n# nameserver 2.2.2.2\nnameserver ::1\n'), [
     '1.1.1.1',

@@ -26,14 +26,18 @@ export interface FirewallFacts {
   hostResolvers: readonly string[];
   /** Networks that containers may reach although they are private: CIDR. */
   allowed: readonly string[];
+  /** Connections of one container at once; absent: the kernel cannot count them. */
+  connectionsMax?: number;
 }
 
-/** Not the public internet: RFC 6890, and cloud metadata at 169.254.169.254. */
+/** Not the public internet: RFC 6890; cloud metadata at 169.254.169.254 and 168.63.129.16. */
 const PRIVATE_NETWORKS = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
   '127.0.0.0/8',
+  // Azure's host agent, which gives out credentials of the machine
+  '168.63.129.16/32',
   '169.254.0.0/16',
   '172.16.0.0/12',
   '192.168.0.0/16',
@@ -48,13 +52,16 @@ const PRIVATE_NETWORKS = [
 export function firewallRules(names: NetworkNames, facts: FirewallFacts): string {
   const from = `iifname "${names.bridge}"`;
   const to = `oifname "${names.bridge}"`;
+  const limit = connectionLimit(facts.connectionsMax);
   const lines = [
     `table inet ${names.table} {}`,
     `delete table inet ${names.table}`,
     `table inet ${names.table} {`,
+    ...limit.set,
     'chain input {',
     'type filter hook input priority -10; policy accept;',
     `${from} ct state established,related accept`,
+    ...limit.rule.map((rule) => `${from} ${rule}`),
     ...acceptDns(facts.hostResolvers, `${from} `),
     `${from} drop`,
     '}',
@@ -68,6 +75,7 @@ export function firewallRules(names: NetworkNames, facts: FirewallFacts): string
     'ct state established,related accept',
     'oifname "hearth-*" drop',
     'meta nfproto ipv6 drop',
+    ...limit.rule,
     ...acceptDns(facts.resolvers, ''),
     ...(facts.allowed.length === 0 ? [] : [`ip daddr { ${facts.allowed.join(', ')} } accept`]),
     `ip daddr { ${PRIVATE_NETWORKS.join(', ')} } drop`,
@@ -80,6 +88,19 @@ export function firewallRules(names: NetworkNames, facts: FirewallFacts): string
     '}',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/**
+ * The kernel's table of connections is the whole host's: full, nobody's new connection passes. One
+ * container could fill it within seconds.
+ */
+function connectionLimit(max: number | undefined): { set: string[]; rule: string[] } {
+  if (max === undefined) return { set: [], rule: [] };
+  const type = 'type ipv4_addr; size 65535; flags dynamic;';
+  return {
+    set: [`set connections { ${type} }`],
+    rule: [`ct state new add @connections { ip saddr ct count over ${max} } drop`],
+  };
 }
 
 function acceptDns(resolvers: readonly string[], match: string): string[] {

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import {
   bridgeCommands,
+  type FirewallFacts,
   firewallRules,
   hostLinkCommands,
   insideCommands,
@@ -128,7 +130,7 @@ export class EngineNetwork {
       allowed: this.#options.allowed,
     };
     try {
-      await runProgram('nft', ['-f', '-'], firewallRules(this.#names, facts));
+      await this.#loadFirewall(facts);
       if (!existsSync(`/sys/class/net/${bridge}`)) {
         await ipBatch([`link add name ${bridge} type bridge`]);
       }
@@ -144,6 +146,17 @@ export class EngineNetwork {
       });
     }
     this.#fill();
+  }
+
+  async #loadFirewall(facts: FirewallFacts): Promise<void> {
+    const load = (rules: string) => runProgram('nft', ['-f', '-'], rules);
+    const connectionsMax = LIMITS.containerConnectionsMax;
+    try {
+      await load(firewallRules(this.#names, { ...facts, connectionsMax }));
+    } catch (error) {
+      await load(firewallRules(this.#names, facts));
+      this.#options.log.warn({ error: String(error) }, 'connections of containers are not limited');
+    }
   }
 
   /** One filling at a time; it goes on until nobody waits and enough are ready. */
