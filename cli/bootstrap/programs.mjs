@@ -3,34 +3,40 @@ import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fail, say } from './process.mjs';
 
-/** Programs by Debian package: what proves that it is there, and which steps want it. */
+const EACH = ['run', 'test'];
+
+/**
+ * Programs by Debian package: what proves that it is there, which steps fail without it (`needs`)
+ * and which do less (`wants`).
+ */
 const PROGRAMS = [
-  { debian: 'redis-server', command: 'redis-server', needed: true, steps: ['run', 'test'] },
-  { debian: 'nftables', command: 'nft', needed: true, steps: ['run', 'test'] },
-  { debian: 'iproute2', command: 'ip', needed: true, steps: ['run', 'test'] },
-  { debian: 'python3', command: 'python3', needed: false, steps: ['run', 'test'] },
-  { debian: 'ca-certificates', path: '/etc/ssl/certs', needed: false, steps: ['run', 'test'] },
-  { debian: 'busybox-static', command: 'busybox', needed: false, steps: ['test'] },
-  { debian: 'gcc', command: 'gcc', needed: false, steps: ['test'] },
-  { debian: 'libc6-dev', path: '/usr/include/stdio.h', needed: false, steps: ['test'] },
-  { debian: 'runc', command: 'runc', needed: false, steps: ['test'] },
-  { debian: 'skopeo', command: 'skopeo', needed: false, steps: ['test'] },
-  { debian: 'umoci', command: 'umoci', needed: false, steps: ['test'] },
-  { debian: 'make', command: 'make', needed: false, steps: ['test'] },
-  { debian: 'openssl', command: 'openssl', needed: false, steps: ['test'] },
-  { debian: 'curl', command: 'curl', needed: false, steps: ['test'] },
+  { debian: 'redis-server', command: 'redis-server', needs: EACH },
+  { debian: 'nftables', command: 'nft', needs: EACH },
+  { debian: 'iproute2', command: 'ip', needs: EACH },
+  { debian: 'python3', command: 'python3', needs: ['test'], wants: ['run'] },
+  { debian: 'ca-certificates', path: '/etc/ssl/certs', wants: EACH },
+  { debian: 'busybox-static', command: 'busybox', wants: ['test'] },
+  { debian: 'gcc', command: 'gcc', wants: ['test'] },
+  { debian: 'libc6-dev', path: '/usr/include/stdio.h', wants: ['test'] },
+  { debian: 'runc', command: 'runc', wants: ['test'] },
+  { debian: 'skopeo', command: 'skopeo', wants: ['test'] },
+  { debian: 'umoci', command: 'umoci', wants: ['test'] },
+  { debian: 'make', command: 'make', wants: ['test'] },
+  { debian: 'openssl', command: 'openssl', wants: ['test'] },
+  { debian: 'curl', command: 'curl', wants: ['test'] },
 ];
 
 /** Installs with apt-get what `step` needs and the machine lacks. */
 export function installPrograms(step) {
-  const missing = PROGRAMS.filter((row) => row.steps.includes(step) && !isThere(row));
+  const asksFor = ({ needs = [], wants = [] }) => needs.includes(step) || wants.includes(step);
+  const missing = PROGRAMS.filter((row) => asksFor(row) && !isThere(row));
   if (missing.length === 0) return;
   const names = missing.map((row) => row.debian);
   const hadRedis = !names.includes('redis-server');
   const done = aptInstall(names);
   if (!hadRedis) stopRedisService();
   const left = missing.filter((row) => !isThere(row));
-  const needed = left.filter((row) => row.needed).map((row) => row.debian);
+  const needed = left.filter((row) => row.needs?.includes(step)).map((row) => row.debian);
   if (needed.length > 0) {
     process.stderr.write(done.output);
     fail(`missing: ${needed.join(', ')} (${done.why})`, `sudo apt-get install ${needed.join(' ')}`);

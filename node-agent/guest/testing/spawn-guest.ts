@@ -86,6 +86,8 @@ export function spawnGuest(t: TestContext, options: GuestOptions): Guest {
   });
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
+    // No python3: there is no process, and what a shell calls 127
+    child.once('error', () => resolve({ code: 127, signal: null }));
   });
   t.after(async () => {
     child.kill('SIGKILL');
