@@ -13,8 +13,8 @@ import { packageRoot } from '../../lib/paths.ts';
 import { leftovers } from './ledger.ts';
 
 /** The compiled CLI that belongs to this compiled file. */
-const CLI = join(import.meta.dirname, '../../cli/main.js');
-const WAIT_MS_MAX = 60_000;
+export const CLI = join(import.meta.dirname, '../../cli/main.js');
+const WAIT_MS_MAX = 30_000;
 const POLL_MS = 25;
 
 /** Why no platform can run on this machine; false when one can. */
