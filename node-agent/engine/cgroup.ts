@@ -16,6 +16,9 @@ import type { ContainerResources } from './container-spec.ts';
 const REMOVE_TRIES = 40;
 const REMOVE_WAIT_MS = 5;
 const KILL_ROUNDS = 50;
+/** Processes may fork while they are moved. */
+const EVACUATE_TRIES = 10;
+const LEAF = 'init';
 
 /** The layout of this machine. @throws HearthError KernelUnsupported */
 export function detectCgroupLayout(): CgroupLayout {
@@ -39,7 +42,7 @@ export class EngineCgroups {
     this.#engine = engine;
     for (const { path, writes } of planEngineCgroup(layout, engine)) {
       makeFolder(path);
-      for (const write of writes) writeFile(write);
+      for (const write of writes) writeControl(path, write);
     }
   }
 
@@ -175,6 +178,34 @@ function writeFile({ path, value, optional }: CgroupWrite): void {
   }
 }
 
+/**
+ * Inside a container the v2 tree begins at the container's own cgroup, and processes live in it: the
+ * kernel then refuses to hand controllers down (EBUSY, "no internal process constraint" of
+ * cgroup-v2.rst). They move into a leaf beside the engine's folder.
+ */
+function writeControl(folder: string, write: CgroupWrite): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      writeFileSync(write.path, write.value);
+      return;
+    } catch (error) {
+      if (errnoCode(error) !== 'EBUSY' || tries >= EVACUATE_TRIES) {
+        throw unsupported(folder, error);
+      }
+      moveProcesses(folder, `${folder}/${LEAF}`);
+    }
+  }
+}
+
+function moveProcesses(from: string, to: string): void {
+  makeFolder(to);
+  const pids = readFileSync(`${from}/cgroup.procs`, 'utf8').split('\n');
+  // One of another pid namespace is shown as 0, which would mean this process
+  for (const pid of pids.filter((text) => text !== '' && text !== '0')) {
+    writeIfThere(`${to}/cgroup.procs`, pid);
+  }
+}
+
 function unsupported(path: string, cause: unknown): HearthError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new HearthError('KernelUnsupported', `cannot set up cgroup ${path}: ${reason}`, { cause });
@@ -214,7 +245,7 @@ function writeIfThere(path: string | undefined, text: string): void {
   try {
     writeFileSync(path, text);
   } catch {
-    // The folder went with its last process
+    // The folder went with its last process, or the process ended
   }
 }
 
