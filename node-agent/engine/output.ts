@@ -3,6 +3,9 @@ import { Socket } from 'node:net';
 
 const BACKLOG_BYTES_MAX = 64 * 1024;
 const STATUS_BYTES_MAX = 64 * 1024;
+/** What is read of one stream in one window; the rest waits in the pipe, and its writer with it. */
+const WINDOW_BYTES_MAX = 1024 * 1024;
+const WINDOW_MS = 50;
 
 export type StreamName = 'stdout' | 'stderr';
 export type OutputListener = (stream: StreamName, chunk: Buffer) => void;
@@ -61,6 +64,7 @@ export class ContainerOutput {
     const socket = readFifo(path);
     this.#sockets.push(socket);
     socket.on('data', (chunk: Buffer) => this.#hear(stream, chunk));
+    pace(socket);
     // The stream's end is all there is to know
     socket.on('error', () => {});
     this.#ends.push(
@@ -86,6 +90,23 @@ export class ContainerOutput {
       this.#backlogBytes += kept.length;
     }
   }
+}
+
+/** A container that only writes may not keep its reader from everything else. */
+function pace(socket: Socket): void {
+  let windowEndMs = 0;
+  let bytes = 0;
+  socket.on('data', (chunk: Buffer) => {
+    const nowMs = performance.now();
+    if (nowMs >= windowEndMs) {
+      windowEndMs = nowMs + WINDOW_MS;
+      bytes = 0;
+    }
+    bytes += chunk.length;
+    if (bytes < WINDOW_BYTES_MAX || socket.isPaused()) return;
+    socket.pause();
+    setTimeout(() => socket.resume(), windowEndMs - nowMs);
+  });
 }
 
 /** The first line of a status pipe. */

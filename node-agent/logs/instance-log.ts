@@ -3,7 +3,13 @@ import type { LogLine } from '../../lib/log-line.ts';
 import { formatBytes } from '../../lib/units.ts';
 import type { FunctionLog } from './function-log.ts';
 import { LineSplitter } from './line-splitter.ts';
-import { admit, freshRate, type RateLimits, type RateState } from './rate-limit.ts';
+import {
+  admit,
+  freshRate,
+  type RateLimits,
+  type RateState,
+  type RateVerdict,
+} from './rate-limit.ts';
 
 export interface InstanceLogOptions {
   /** The function's log, looked up at each line: one that was forgotten while idle is not kept. */
@@ -41,7 +47,7 @@ export class InstanceLog {
 
   /** Takes a chunk of the container's output. */
   output(name: 'stdout' | 'stderr', chunk: Buffer): void {
-    const verdict = admit(this.#rate, costOf(chunk), RATE, performance.now());
+    const verdict = this.#admit(chunk);
     this.#rate = verdict.state;
     const target = this.#streams[name];
     if (!verdict.accepted) {
@@ -71,6 +77,13 @@ export class InstanceLog {
       const rest = this.#streams[name].splitter.flush();
       if (rest !== undefined) this.#line(name, rest);
     }
+  }
+
+  #admit(chunk: Buffer): RateVerdict {
+    const nowMs = performance.now();
+    const bare = admit(this.#rate, chunk.length, RATE, nowMs);
+    // Lines of what is dropped anyway are not worth counting
+    return bare.accepted ? admit(this.#rate, costOf(chunk), RATE, nowMs) : bare;
   }
 
   #sayDropped(): void {
