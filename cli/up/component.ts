@@ -13,6 +13,8 @@ export interface ComponentOptions {
   /** One line for the user about something that happened. */
   say(line: string): void;
   startMsMax: number;
+  /** Its containers outlive it when it dies. */
+  keepsContainers: boolean;
 }
 
 export interface ComponentStatus {
@@ -138,12 +140,23 @@ export class Component {
         `${launch.name} ended (${how}); starting it again in ${formatDuration(decision.delayMs)}`,
       );
       await this.#pause(decision.delayMs);
-      if (this.#stopping.signal.aborted) return;
+      if (this.#stopping.signal.aborted) return this.#clearUp();
       current = this.#spawn();
       sinceMs = performance.now();
       this.#restarts++;
       await this.#announce(current, sinceMs);
     }
+  }
+
+  /** One more run for the sake of its orderly end: it finds what the one that died has left. */
+  async #clearUp(): Promise<void> {
+    if (!this.#options.keepsContainers) return;
+    const child = this.#spawn();
+    const timer = setTimeout(() => child.signal('SIGKILL'), STOP_MS_MAX);
+    await Promise.race([child.ready, child.exited]);
+    child.signal('SIGTERM');
+    await child.exited;
+    clearTimeout(timer);
   }
 
   async #announce(child: Child, startedAtMs: number): Promise<void> {

@@ -115,6 +115,7 @@ function componentMaker(options: PlatformOptions, runFolder: string) {
       pidPath: join(runFolder, `${launch.name}.pid`),
       say: options.say,
       startMsMax: START_MS_MAX,
+      keepsContainers: launch.name === 'node-agent' || launch.name === 'builder',
     });
   return {
     /** Adds each to `started` before it is ready, so that a failure of one stops them all. */

@@ -120,6 +120,19 @@ suite('everything stopped or killed', { skip: whyNotHere() }, () => {
   });
 });
 
+suite('Ctrl-C while a daemon is away', { skip: whyNotHere() }, () => {
+  test('containers of a node agent that has just died are ended too', async () => {
+    platform = await new Platform().up();
+    await deploy('orphan');
+    process.kill(platform.pidOf('node-agent'), 'SIGKILL');
+    await until(
+      () => platform.said.some((line) => line.startsWith('node-agent ended')),
+      () => 'the death of the node agent',
+    );
+    await platform.end();
+  });
+});
+
 suite('Ctrl-C while hearth up starts', { skip: whyNotHere() }, () => {
   const moments: Record<string, (starting: Platform) => boolean> = {
     'at its first word': ({ said }) => said.length > 0,
