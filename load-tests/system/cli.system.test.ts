@@ -31,7 +31,7 @@ suite('cli', { skip: whyNotHere() }, () => {
   after(() => platform.end());
 
   test('an empty platform lists nothing', async () => {
-    assert.deepEqual(await platform.list(), []);
+    assert.equal(await platform.well('list', '--json'), '[]\n');
     const ran = await platform.hearth(['list']);
     assert.deepEqual([ran.exit, ran.out], [0, '']);
   });
@@ -74,10 +74,10 @@ suite('cli', { skip: whyNotHere() }, () => {
 
   test('list and describe', async () => {
     assert.match(await platform.well('list'), /^echo +ready +\d+ +echo-00001 +.* http:\/\//m);
-    const [row] = await platform.list();
+    const [row] = JSON.parse(await platform.well('list', '--json'));
     assert.deepEqual([row?.name, row?.state, row?.generation], ['echo', 'ready', 1]);
     assert.match(await platform.well('describe', 'echo'), /^echo-00001 +100% +ready +sha256:/m);
-    const { revisions, build } = await platform.describe('echo');
+    const { revisions, build } = JSON.parse(await platform.well('describe', 'echo', '--json'));
     assert.deepEqual([revisions.length, build?.state], [1, 'built']);
   });
 

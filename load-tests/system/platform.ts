@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCode } from '../../lib/errors.ts';
 import type { FunctionDescription, FunctionSummary } from '../../lib/management-api.ts';
 import { packageRoot } from '../../lib/paths.ts';
+import { call } from './call.ts';
 import { leftovers } from './ledger.ts';
 
 /** The compiled CLI that belongs to this compiled file. */
@@ -159,12 +160,21 @@ export class Platform {
     return ran.out;
   }
 
+  /** What `GET /v1/functions` says. */
   async list(): Promise<FunctionSummary[]> {
-    return JSON.parse(await this.well('list', '--json')) as FunctionSummary[];
+    return (await this.#get<{ functions: FunctionSummary[] }>('/v1/functions')).functions;
   }
 
-  async describe(name: string): Promise<FunctionDescription> {
-    return JSON.parse(await this.well('describe', name, '--json')) as FunctionDescription;
+  /** What `GET /v1/functions/NAME` says. */
+  describe(name: string): Promise<FunctionDescription> {
+    return this.#get<FunctionDescription>(`/v1/functions/${name}`);
+  }
+
+  async #get<T>(path: string): Promise<T> {
+    const headers = { authorization: `Bearer ${this.secret('token')}` };
+    const { status, body } = await call(this.url + path, { headers });
+    assert.equal(status, 200, body);
+    return JSON.parse(body) as T;
   }
 
   /** Waits until the function has no instance. */
