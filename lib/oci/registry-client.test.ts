@@ -267,3 +267,19 @@ test('a certificate that is not trusted is told as such, and --ca helps', async 
   const plain = clientOf(t, { baseUrl: url.replace('https', 'http'), owner: 'user' });
   await assert.rejects(plain.ping(), { code: 'RegistryError' });
 });
+
+test('a user’s registry leads to nothing of this machine, unless it is named as one', async (t) => {
+  const inside = await serve(t, (_request, response) => response.writeHead(404).end('SECRET'));
+  const { port } = new URL(inside.url);
+  const outside = await serve(t, (_request, response) => {
+    response.writeHead(307, { location: `http://localhost:${port}/` }).end();
+  });
+  const refused = { code: 'RegistryError', message: /leads to (::ffff:)?127\.0\.0\.1/ };
+  const find = (baseUrl: string, owner: 'user' | 'platform') =>
+    clientOf(t, { baseUrl, owner }).getManifest('a', 'b');
+  // 127.0.0.1 by a name that does not say so
+  await assert.rejects(find(`http://[::ffff:127.0.0.1]:${port}`, 'user'), refused);
+  await assert.rejects(find(outside.url, 'user'), refused);
+  assert.deepEqual(inside.requests, []);
+  await assert.rejects(find(inside.url, 'user'), { code: 'BaseImageNotFound' });
+});

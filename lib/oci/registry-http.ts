@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, type Dispatcher, request } from 'undici';
-import type { HearthError } from '../errors.ts';
+import { Agent, buildConnector, type Dispatcher, request } from 'undici';
+import { HearthError } from '../errors.ts';
+import { isNamedLocal, isOwnAddress } from './own-address.ts';
 import { basicAuthorization, parseChallenge, parseToken, tokenUrl } from './registry-auth.ts';
 import {
   failureOfAnswer,
@@ -75,10 +76,7 @@ export class RegistryHttp {
       headersTimeout: idleMs,
       bodyTimeout: idleMs,
       connections: 16,
-      connect: {
-        timeout: options.connectTimeoutMs ?? 10_000,
-        ...(options.ca === undefined ? {} : { ca: options.ca }),
-      },
+      connect: this.#connector(),
     });
   }
 
@@ -106,6 +104,33 @@ export class RegistryHttp {
 
   async close(): Promise<void> {
     await this.#agent.destroy();
+  }
+
+  /**
+   * A registry that a user names may send us on, or have a name that means an address of ours: no
+   * byte is written to services of this machine for it, unless it was named as one. Looked at when
+   * the connection stands, as a name may mean another address each time it is asked for.
+   */
+  #connector(): buildConnector.connector {
+    const { ca, connectTimeoutMs = 10_000 } = this.#options;
+    const connect = buildConnector({
+      timeout: connectTimeoutMs,
+      ...(ca === undefined ? {} : { ca }),
+    });
+    return (target, done) => {
+      connect(target, (error, socket) => {
+        if (error !== null) return done(error, null);
+        const { remoteAddress = '' } = socket;
+        if (this.#mayReach(target.hostname, remoteAddress)) return done(null, socket);
+        socket.destroy();
+        done(leadsInside(this.identity, remoteAddress), null);
+      });
+    };
+  }
+
+  #mayReach(hostname: string, address: string): boolean {
+    if (this.identity.isPlatform || !isOwnAddress(address)) return true;
+    return hostname === this.#base.hostname && isNamedLocal(hostname);
   }
 
   async #failure(
@@ -203,6 +228,14 @@ export class RegistryHttp {
     this.#tokens.set(scope ?? '', found);
     return true;
   }
+}
+
+function leadsInside({ host }: RegistryIdentity, address: string): HearthError {
+  return new HearthError(
+    'RegistryError',
+    `${host} leads to ${address}, which is for this machine only`,
+    { hint: 'a registry of this machine is named localhost:PORT/NAME' },
+  );
 }
 
 function isExpected(response: RegistryResponse, asked: RegistryRequest): boolean {
