@@ -2,6 +2,7 @@ import { HearthError } from '../../lib/errors.ts';
 import type { GuestContract } from '../../lib/spec/spec.ts';
 import type { ExitStatus } from '../engine/container-spec.ts';
 import { exitText, type MemoryUse } from './exit-text.ts';
+import { missingPackageHint } from './missing-package.ts';
 import { type Listener, readinessHint } from './readiness-hint.ts';
 import type { GuestError } from './status-line.ts';
 
@@ -75,10 +76,11 @@ function guestError(
   if (error.name === 'HandlerInvalid') {
     return new HearthError('HandlerInvalid', error.message, { details });
   }
+  const hint = missingPackageHint(error.message);
   return new HearthError(
     'StartFailed',
     `handler of "${subject.functionName}" did not load: ${error.name}: ${error.message}`,
-    { details },
+    { details, ...(hint === undefined ? {} : { hint }) },
   );
 }
 

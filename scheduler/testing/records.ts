@@ -8,8 +8,8 @@ import type {
   RevisionRecord,
   RolloutRecord,
 } from '../../lib/records.ts';
-import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { defaultSpec } from '../../lib/spec/defaults.ts';
+import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { emptyMemory, type Memory, type World } from '../world.ts';
 
 /** Records for tests; `changes` replaces what matters. Times are small numbers, 0 at the start. */
