@@ -24,6 +24,9 @@ const PROGRAMS = [
   { debian: 'make', command: 'make', wants: ['test'] },
   { debian: 'openssl', command: 'openssl', wants: ['test'] },
   { debian: 'curl', command: 'curl', wants: ['test'] },
+  { debian: 'qemu-system-x86', command: 'qemu-system-x86_64', wants: ['emulator'] },
+  { debian: 'debootstrap', command: 'debootstrap', wants: ['emulator'] },
+  { debian: 'e2fsprogs', command: 'mke2fs', wants: ['emulator'] },
 ];
 
 /** Installs with apt-get what `step` needs and the machine lacks. */
