@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { ErrorBody } from '../../lib/errors.ts';
+import type { FunctionSummary } from '../../lib/management-api.ts';
 import { packageRoot } from '../../lib/paths.ts';
 import { BAD_DEPLOYS, type BadDeploy } from './bad-deploys.ts';
 import { type Answer, call } from './call.ts';
@@ -209,12 +210,17 @@ async function checkDeploy(name: string, row: BadDeploy): Promise<void> {
   assert.equal(ran.out, '');
   assert.equal(ran.exit, row.exit, ran.err);
   assertTold(ran, row);
-  const added = (await platform.list()).filter(
-    (one) => !before.some(({ name: had }) => had === one.name),
+  const known = before.map((one) => one.name);
+  const added = async (): Promise<FunctionSummary[]> =>
+    (await platform.list()).filter((one) => !known.includes(one.name));
+  // The builder tells of its failure itself, a moment before the function's record says so.
+  await until(
+    async () => (await added()).every(({ state }) => state !== 'deploying'),
+    () => 'the end of the deploy',
   );
   const wanted = row.isListed === true ? [['bad', 'failed', 0]] : [];
   assert.deepEqual(
-    added.map((one) => [one.name, one.state, one.instances]),
+    (await added()).map((one) => [one.name, one.state, one.instances]),
     wanted,
   );
   if (row.isListed === true) await platform.well('remove', 'bad');
