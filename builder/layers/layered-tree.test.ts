@@ -76,4 +76,6 @@ test('LayeredTree follows links inside the tree only', (t) => {
   assert.equal(tree.resolve('folder', { followLast: false }).node?.kind, 'symlink');
   assert.throws(() => tree.resolve('loop'), TreePathError);
   assert.throws(() => tree.resolve('absolute/below'), TreePathError);
+  const long = `${'etc/../'.repeat(10)}${'x'.repeat(300)}`;
+  assert.throws(() => tree.resolve(long), { name: 'TreePathError', message: /too long/ });
 });

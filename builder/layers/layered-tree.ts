@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
+import { errnoCode } from '../../lib/errors.ts';
 import { isOpaque, isWhiteout } from './overlay-marks.ts';
 
 /** One name of a root file system that is made of layers. */
@@ -61,7 +62,7 @@ export class LayeredTree {
     let top: Stats | undefined;
     for (const [index, folder] of directory.folders.entries()) {
       const path = join(folder, name);
-      const stat = lstatSync(path, { throwIfNoEntry: false });
+      const stat = statOf(path, name);
       if (stat === undefined) continue;
       if (isWhiteout(stat) || (top !== undefined && !stat.isDirectory())) break;
       top ??= stat;
@@ -134,6 +135,16 @@ interface Walk {
   /** One more than names; undefined from where nothing exists. */
   nodes: (TreeNode | undefined)[];
   links: number;
+}
+
+/** A tree that was unpacked by descriptors may hold more than a path can name. */
+function statOf(path: string, name: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoCode(error) !== 'ENAMETOOLONG') throw error;
+    throw new TreePathError(`…/${name.slice(0, 80)}: its path is too long`);
+  }
 }
 
 function split(path: string): string[] {
