@@ -104,6 +104,8 @@ async function tell(
 
 async function deployExample(context: Context, signal: AbortSignal): Promise<DeployResult> {
   const view = new ProgressView(context.terminal);
+  const close = (): void => view.close();
+  signal.addEventListener('abort', close);
   try {
     return await deployFolder(connect(context), {
       folder: join(packageRoot, EXAMPLE),
@@ -116,6 +118,7 @@ async function deployExample(context: Context, signal: AbortSignal): Promise<Dep
       onUpload: (title) => view.note(title),
     });
   } finally {
+    signal.removeEventListener('abort', close);
     view.close();
   }
 }

@@ -48,8 +48,9 @@ export async function runPlatform(
   let platform: Platform | undefined;
   const forget = onInterrupt(
     () => {
-      terminal.err('\nstopping\n');
+      // First, so that what is drawn on the screen is taken away before a line is added.
       asked.abort(new HearthError('Interrupted', 'interrupted'));
+      terminal.err('\nstopping\n');
     },
     () => {
       terminal.err('ending everything at once\n');
