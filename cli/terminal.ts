@@ -9,6 +9,8 @@ export interface Terminal {
   /** Whether stderr is a terminal, where progress may be redrawn. */
   isLive: boolean;
   readonly columns: number;
+  /** Of results; a pipe takes any width. */
+  readonly outColumns: number;
   /** Whether results may have colours. */
   paintsOut: boolean;
   style(style: Style, text: string): string;
@@ -33,6 +35,9 @@ export function processTerminal(options: TerminalOptions): Terminal {
     isLive: live && !options.quiet && process.env.TERM !== 'dumb',
     get columns() {
       return process.stderr.columns || COLUMNS_DEFAULT;
+    },
+    get outColumns() {
+      return process.stdout.columns || Number.POSITIVE_INFINITY;
     },
     paintsOut: mayColor && process.stdout.isTTY === true,
     style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),

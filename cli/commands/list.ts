@@ -17,12 +17,17 @@ export async function list(context: Context): Promise<number> {
     context.terminal.err('no functions yet; hearth deploy DIR makes one\n');
     return 0;
   }
-  context.terminal.out(functionTable(functions, Date.now()));
+  context.terminal.out(functionTable(functions, Date.now(), context.terminal.outColumns));
   return 0;
 }
 
-/** Name, state, instances, revision, age and URL. */
-export function functionTable(functions: readonly FunctionSummary[], nowMs: number): string {
+/** Name, state, instances, revision, age and URL; without the revision where that is too wide. */
+export function functionTable(
+  functions: readonly FunctionSummary[],
+  nowMs: number,
+  columns: number,
+): string {
+  const heading = ['NAME', 'STATE', 'INSTANCES', 'REVISION', 'UPDATED', 'URL'];
   const rows = functions.map((row) => [
     row.name,
     row.state,
@@ -31,5 +36,10 @@ export function functionTable(functions: readonly FunctionSummary[], nowMs: numb
     ageOf(row.updatedAtMs, nowMs),
     row.url,
   ]);
-  return table(['NAME', 'STATE', 'INSTANCES', 'REVISION', 'UPDATED', 'URL'], rows);
+  const whole = table(heading, rows);
+  const widest = Math.max(...whole.split('\n').map((line) => line.length));
+  if (widest <= columns) return whole;
+  const withoutRevision = (row: string[]): string[] =>
+    row.toSpliced(heading.indexOf('REVISION'), 1);
+  return table(withoutRevision(heading), rows.map(withoutRevision));
 }
