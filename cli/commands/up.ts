@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { CONFIG_KEYS } from '../../lib/config.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { formatBytes, formatDuration } from '../../lib/units.ts';
 import { onInterrupt } from '../interrupts.ts';
@@ -13,6 +14,7 @@ export interface UpFlags {
   host?: string;
   redisUrl?: string;
   subnet?: string;
+  uidBase?: string;
   verbose?: boolean;
 }
 
@@ -67,6 +69,7 @@ export async function runPlatform(
       anyPort: flags.anyPort,
       ...(flags.redisUrl === undefined ? {} : { redisUrl: flags.redisUrl }),
       subnet: flags.subnet ?? SUBNET_DEFAULT,
+      uidBase: uidBaseOf(flags.uidBase ?? process.env.HEARTH_UID_BASE),
       programs: join(import.meta.dirname, '../..'),
       say: (line) => terminal.err(`${line}\n`),
       ...(flags.verbose === true ? { onOutput: echo(context) } : {}),
@@ -139,4 +142,14 @@ export function statusTable(components: readonly ComponentStatus[], dataRoot: st
 
 function userName(uid: number | undefined): string {
   return uid === 0 ? 'root' : `${uid ?? '-'}`;
+}
+
+/** @throws HearthError ConfigInvalid */
+function uidBaseOf(text: string | undefined): number {
+  const { fallback, parse } = CONFIG_KEYS.uidBase;
+  try {
+    return Number(text === undefined ? fallback : parse(text));
+  } catch (error) {
+    throw new HearthError('ConfigInvalid', `--uid-base ${(error as Error).message}`);
+  }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LIMITS } from '../../lib/limits.ts';
 import { DEFAULT_PORTS, halves, planEnvironment, publicUrl } from './plan.ts';
 
 const OPTIONS = {
@@ -8,6 +9,7 @@ const OPTIONS = {
   ports: DEFAULT_PORTS,
   redisUrl: 'unix:///data/run/redis.sock',
   subnet: '10.62.0.0/16',
+  uidBase: 0x2000_0000,
 };
 
 test('planEnvironment() tells each daemon its port and all the same addresses', () => {
@@ -32,6 +34,14 @@ test('planEnvironment() gives instances and build steps addresses that do not ov
   const plan = planEnvironment(OPTIONS);
   assert.equal(plan['node-agent'].HEARTH_SUBNET, '10.62.0.0/17');
   assert.equal(plan.builder.HEARTH_SUBNET, '10.62.128.0/17');
+});
+
+test('planEnvironment() gives instances and build steps users that do not overlap', () => {
+  const plan = planEnvironment(OPTIONS);
+  const instances = Number(plan['node-agent'].HEARTH_UID_BASE);
+  const builds = Number(plan.builder.HEARTH_UID_BASE);
+  assert.equal(instances, OPTIONS.uidBase);
+  assert.ok(builds - instances >= LIMITS.agentInstancesMax * 65_536);
 });
 
 test('halves() splits on the network address', () => {

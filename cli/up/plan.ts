@@ -24,9 +24,14 @@ export interface PlanOptions {
   redisUrl: string;
   /** Addresses of all containers, an IPv4 CIDR; half for instances, half for build steps. */
   subnet: string;
+  /** First host uid of all containers: ranges of instances from there, of build steps above them. */
+  uidBase: number;
 }
 
 export const SUBNET_DEFAULT = '10.62.0.0/16';
+
+/** More than an agent's most instances have, at 65,536 uids each. */
+const INSTANCE_UIDS = 0x0400_0000;
 
 /** The `HEARTH_*` variables of each daemon; every value is given, so nothing leaks in from outside. */
 export function planEnvironment(options: PlanOptions): Record<DaemonName, Record<string, string>> {
@@ -45,8 +50,14 @@ export function planEnvironment(options: PlanOptions): Record<DaemonName, Record
       ...port('builder'),
       HEARTH_REGISTRY_PORT: String(options.ports.registry),
       HEARTH_SUBNET: builds,
+      HEARTH_UID_BASE: String(options.uidBase + INSTANCE_UIDS),
     },
-    'node-agent': { ...shared, ...port('node-agent'), HEARTH_SUBNET: instances },
+    'node-agent': {
+      ...shared,
+      ...port('node-agent'),
+      HEARTH_SUBNET: instances,
+      HEARTH_UID_BASE: String(options.uidBase),
+    },
     scheduler: { ...shared, ...port('scheduler') },
     gateway: { ...shared, ...port('gateway'), HEARTH_HOST: options.host },
   };

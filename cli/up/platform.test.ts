@@ -50,6 +50,7 @@ function rig(t: TestContext): Rig {
       host: '127.0.0.1',
       port: 0,
       subnet: '10.62.0.0/16',
+      uidBase: 0x2000_0000,
       programs: folder,
       say: (line) => said.push(line),
     },

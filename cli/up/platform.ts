@@ -22,6 +22,7 @@ export interface PlatformOptions {
   /** A Redis that runs already; absent: one is started on a socket in the data root. */
   redisUrl?: string;
   subnet: string;
+  uidBase: number;
   /** Folder of `<daemon>/main.js`. */
   programs: string;
   say(line: string): void;

@@ -34,7 +34,7 @@ export interface Place {
   uidBase: number;
 }
 
-const PLACES = { first: 201, count: 50, uidBase: 0x2000_0000, uids: 0x0100_0000 } as const;
+const PLACES = { first: 201, count: 9, uidBase: 0x2000_0000, uids: 0x0800_0000 } as const;
 
 /** A place that no other platform of this machine uses. */
 export function takePlace(): Place {
