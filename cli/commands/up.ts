@@ -125,19 +125,23 @@ function parsePort(text: string | undefined): number {
   );
 }
 
-/**
- * Component, user, time to readiness, resident memory and address, one a line: within 80 columns,
- * as a socket is shown by its path in the data root.
- */
+/** Component, user, time to readiness, resident memory and address, one a line of 80 columns. */
 export function statusTable(components: readonly ComponentStatus[], dataRoot: string): string {
   const rows = components.map((component) => [
     component.name,
     userName(component.uid),
     formatDuration(component.readyMs),
     component.residentBytes === undefined ? '-' : formatBytes(component.residentBytes),
-    Object.values(component.addresses).join(' ').replaceAll(`unix://${dataRoot}/`, ''),
+    Object.values(component.addresses)
+      .map((url) => shortAddress(url, dataRoot))
+      .join(' '),
   ]);
   return table(['COMPONENT', 'USER', 'READY', 'MEMORY', 'ADDRESS'], rows);
+}
+
+/** Host and port, or a socket by its path in the data root. */
+function shortAddress(url: string, dataRoot: string): string {
+  return url.replace(`unix://${dataRoot}/`, '').replace('http://', '');
 }
 
 function userName(uid: number | undefined): string {
