@@ -54,9 +54,21 @@ export async function quickstart(context: Context, flags: QuickstartFlags): Prom
         return 'stay';
       },
     );
+  } catch (error) {
+    throw keepsRoot ? error : withoutLostLog(error, dataRoot);
   } finally {
     if (!keepsRoot) removeRoot(dataRoot, context);
   }
+}
+
+/** A hint that names a log below the data root that is removed now says how to keep it instead. */
+export function withoutLostLog(error: unknown, dataRoot: string): unknown {
+  if (!(error instanceof HearthError) || error.hint?.includes(dataRoot) !== true) return error;
+  return new HearthError(error.code, error.message, {
+    hint: 'HEARTH_DATA_ROOT=DIR npm run quickstart keeps the logs, in DIR/run',
+    ...(error.details === undefined ? {} : { details: error.details }),
+    cause: error,
+  });
 }
 
 /** @throws HearthError KernelUnsupported with all that is missing */
