@@ -40,8 +40,8 @@ function addPlatformCommands(program: Command, run: Run): void {
       .option('--port <port>', 'port of the gateway; 0 takes a free one (8080)')
       .option('--host <address>', 'interface of the gateway (127.0.0.1)')
       .option('--redis-url <url>', 'a Redis that runs already (REDIS_URL)', process.env.REDIS_URL)
-      .option('--subnet <cidr>', 'addresses of all containers (10.62.0.0/16)')
-      .option('--uid-base <uid>', 'first host uid of all containers (536870912)')
+      .option('--subnet <cidr>', 'addresses of all containers (a free 10.x.0.0/16)')
+      .option('--uid-base <uid>', 'first host uid of all containers')
       .option('--verbose', 'show the logs of all components');
   options(program.command('up').description('run the whole platform on this machine')).action(
     (flags, command) =>

@@ -6,7 +6,6 @@ import { onInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 import { table } from '../table.ts';
 import type { ComponentStatus } from '../up/component.ts';
-import { SUBNET_DEFAULT } from '../up/plan.ts';
 import { type Platform, startPlatform } from '../up/platform.ts';
 
 export interface UpFlags {
@@ -68,8 +67,8 @@ export async function runPlatform(
       port: parsePort(flags.port),
       anyPort: flags.anyPort,
       ...(flags.redisUrl === undefined ? {} : { redisUrl: flags.redisUrl }),
-      subnet: flags.subnet ?? SUBNET_DEFAULT,
-      uidBase: uidBaseOf(flags.uidBase ?? process.env.HEARTH_UID_BASE),
+      ...(flags.subnet === undefined ? {} : { subnet: flags.subnet }),
+      ...(flags.uidBase === undefined ? {} : { uidBase: parseUidBase(flags.uidBase) }),
       programs: join(import.meta.dirname, '../..'),
       say: (line) => terminal.err(`${line}\n`),
       ...(flags.verbose === true ? { onOutput: echo(context) } : {}),
@@ -149,10 +148,9 @@ function userName(uid: number | undefined): string {
 }
 
 /** @throws HearthError ConfigInvalid */
-function uidBaseOf(text: string | undefined): number {
-  const { fallback, parse } = CONFIG_KEYS.uidBase;
+function parseUidBase(text: string): number {
   try {
-    return Number(text === undefined ? fallback : parse(text));
+    return Number(CONFIG_KEYS.uidBase.parse(text));
   } catch (error) {
     throw new HearthError('ConfigInvalid', `--uid-base ${(error as Error).message}`);
   }

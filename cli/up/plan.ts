@@ -28,8 +28,6 @@ export interface PlanOptions {
   uidBase: number;
 }
 
-export const SUBNET_DEFAULT = '10.62.0.0/16';
-
 /** More than an agent's most instances have, at 65,536 uids each. */
 const INSTANCE_UIDS = 0x0400_0000;
 
@@ -70,10 +68,10 @@ export function publicUrl(host: string, port: number): string {
 }
 
 /**
- * Both halves of an IPv4 CIDR: 10.62.0.0/16 → 10.62.0.0/17 and 10.62.128.0/17.
+ * First and last address of an IPv4 CIDR as numbers.
  * @throws HearthError ConfigInvalid unless the prefix is from 8 to 28
  */
-export function halves(cidr: string): [string, string] {
+export function rangeOf(cidr: string): { first: number; last: number; prefix: number } {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(cidr);
   const parts = match?.slice(1).map(Number) ?? [];
   const prefix = parts[4] ?? 0;
@@ -84,9 +82,19 @@ export function halves(cidr: string): [string, string] {
     );
   }
   const address = parts.slice(0, 4).reduce((sum, part) => sum * 256 + part, 0);
-  const base = address - (address % 2 ** (32 - prefix));
+  const size = 2 ** (32 - prefix);
+  const first = address - (address % size);
+  return { first, last: first + size - 1, prefix };
+}
+
+/**
+ * Both halves of an IPv4 CIDR: 10.62.0.0/16 → 10.62.0.0/17 and 10.62.128.0/17.
+ * @throws HearthError ConfigInvalid unless the prefix is from 8 to 28
+ */
+export function halves(cidr: string): [string, string] {
+  const { first, prefix } = rangeOf(cidr);
   const half = 2 ** (31 - prefix);
-  return [`${dotted(base)}/${prefix + 1}`, `${dotted(base + half)}/${prefix + 1}`];
+  return [`${dotted(first)}/${prefix + 1}`, `${dotted(first + half)}/${prefix + 1}`];
 }
 
 function dotted(address: number): string {

@@ -7,6 +7,7 @@ import { Component, type ComponentStatus } from './component.ts';
 import { giveFolders, makeFolders, type UpFolders, upFolders } from './folders.ts';
 import { takeLock } from './lock.ts';
 import { privilegeFacts } from './machine.ts';
+import { placeOf } from './place.ts';
 import { DAEMONS, type DaemonName, planEnvironment, publicUrl } from './plan.ts';
 import { choosePorts } from './ports.ts';
 import { decidePrivileges, type Privileges, ROOT } from './privileges.ts';
@@ -21,8 +22,9 @@ export interface PlatformOptions {
   anyPort?: boolean;
   /** A Redis that runs already; absent: one is started on a socket in the data root. */
   redisUrl?: string;
-  subnet: string;
-  uidBase: number;
+  /** Addresses and users of the containers; absent: the data root's own. */
+  subnet?: string;
+  uidBase?: number;
   /** Folder of `<daemon>/main.js`. */
   programs: string;
   say(line: string): void;
@@ -66,7 +68,14 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     options.signal?.throwIfAborted();
     const ports = await choosePorts(options);
     const redisUrl = options.redisUrl ?? `unix://${folders.redisSocket}`;
-    const environment = planEnvironment({ ...options, ports, redisUrl });
+    const environment = planEnvironment({
+      dataRoot: options.dataRoot,
+      host: options.host,
+      ports,
+      redisUrl,
+      subnet: options.subnet ?? placeOf(options.dataRoot).subnet,
+      uidBase: options.uidBase ?? placeOf(options.dataRoot).uidBase,
+    });
     const facts = privilegeFacts({ ...options, port: ports.gateway });
     const privileges = decidePrivileges(facts);
     for (const warning of privileges.warnings) options.say(warning);

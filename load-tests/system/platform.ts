@@ -87,7 +87,8 @@ export class Platform {
 
   /** Spawns `hearth up` and does not wait. */
   spawnUp(): ChildProcess {
-    const args = ['up', '--port', '0', '--subnet', this.place.subnet];
+    const { subnet, uidBase } = this.place;
+    const args = ['up', '--port', '0', '--subnet', subnet, '--uid-base', String(uidBase)];
     const child = spawn(process.execPath, [CLI, ...args], {
       cwd: packageRoot,
       env: this.#env(),
@@ -214,7 +215,6 @@ export class Platform {
       PATH: process.env.PATH ?? '',
       TMPDIR: this.temporary,
       HEARTH_DATA_ROOT: this.dataRoot,
-      HEARTH_UID_BASE: String(this.place.uidBase),
     };
   }
 }
