@@ -155,6 +155,9 @@ class CountedBody {
   constructor(stream: Readable, bytesMax: number) {
     this.#stream = stream;
     this.#bytesMax = bytesMax;
+    // It may fail before it is read, while the upload is begun: reading it tells then, and without
+    // a listener the process would end.
+    stream.on('error', () => {});
   }
 
   async *bytes(): AsyncGenerator<Buffer> {

@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { sha256 } from '../digest.ts';
+import { HearthError } from '../errors.ts';
 import {
   createRegistryClient,
   type RegistryClient,
@@ -225,6 +226,19 @@ test('an upload that breaks starts again; a stream is sent once', async (t) => {
     requests.map((line) => line.split(' ', 1)[0]),
     ['POST', 'PATCH', 'DELETE'],
   );
+});
+
+test('a stream that fails before it is read fails its upload, and nothing else', async (t) => {
+  const stream = Readable.from([bytes]);
+  const { url } = await serve(t, (request, response) => {
+    if (request.method === 'POST') {
+      stream.destroy(new HearthError('ShuttingDown', 'the builder stops'));
+      response.writeHead(202, { location: '/v2/a/blobs/uploads/1' });
+    }
+    response.end();
+  });
+  const client = clientOf(t, { baseUrl: url });
+  await assert.rejects(client.putStream('a', stream), { code: 'ShuttingDown' });
 });
 
 test('names that are none never reach the registry', async (t) => {
