@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
 import { DEFAULT_PORTS, type Ports } from './plan.ts';
@@ -19,25 +21,46 @@ export async function choosePorts(options: PortOptions): Promise<Ports> {
   const ports: Ports = { ...DEFAULT_PORTS, gateway };
   const taken = new Set([gateway]);
   for (const name of ['node-agent', 'builder', 'scheduler', 'registry'] as const) {
-    const isAny = options.port === 0 || taken.has(DEFAULT_PORTS[name]);
-    const wanted = isAny ? 0 : DEFAULT_PORTS[name];
-    ports[name] = (await freePort('127.0.0.1', wanted)) ?? (await anyFreePort('127.0.0.1'));
+    const wanted = DEFAULT_PORTS[name];
+    const isAny = options.port === 0 || taken.has(wanted);
+    const free = isAny ? undefined : await freePort('127.0.0.1', wanted);
+    ports[name] = free ?? (await anyFreePort('127.0.0.1', taken));
     taken.add(ports[name]);
   }
   return ports;
 }
 
 async function gatewayPort({ host, port, anyPort }: PortOptions): Promise<number> {
-  const free = await freePort(host, port);
+  const free = port === 0 ? undefined : await freePort(host, port);
   if (free !== undefined) return free;
-  if (anyPort === true) return anyFreePort(host);
+  if (port === 0 || anyPort === true) return anyFreePort(host, new Set());
   throw new HearthError('Conflict', `port ${port} of ${host} is in use`, {
     hint: 'choose another with --port, or stop the program that listens there',
   });
 }
 
-async function anyFreePort(host: string): Promise<number> {
+const LOWEST = 10_000;
+const TRIES_MAX = 50;
+
+/**
+ * A port that no outgoing connection takes before the daemon listens, as the kernel would give one
+ * of its own choice to: below ip_local_port_range (ip(7)).
+ */
+async function anyFreePort(host: string, taken: ReadonlySet<number>): Promise<number> {
+  const end = outgoingPortMin();
+  for (let tries = 0; tries < TRIES_MAX && end > LOWEST; tries++) {
+    const port = randomInt(LOWEST, end);
+    if (!taken.has(port) && (await freePort(host, port)) !== undefined) return port;
+  }
   return (await freePort(host, 0)) ?? 0;
+}
+
+function outgoingPortMin(): number {
+  try {
+    return Number.parseInt(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'), 10);
+  } catch {
+    return 0;
+  }
 }
 
 /** `port`, or any free one for 0; undefined when it is in use. */
