@@ -1,7 +1,7 @@
 import { HearthError } from '../lib/errors.ts';
 import { HttpClient } from '../lib/http/client.ts';
 import { LIMITS } from '../lib/limits.ts';
-import type { InstanceRecord } from '../lib/records.ts';
+import type { InstanceRecord, NodeRecord } from '../lib/records.ts';
 import type {
   DrainRequest,
   InstanceStatus,
@@ -25,6 +25,8 @@ export class Agents {
   readonly #options: AgentsOptions;
   readonly #clients = new Map<string, { address: string; client: HttpClient }>();
   readonly #seenAtMs = new Map<string, number>();
+  /** Base URLs, also of nodes that have left and whose instances have yet to end. */
+  readonly #addresses = new Map<string, string>();
   /** When any heartbeat came, this gateway's own too. */
   #heardMs = 0;
 
@@ -32,13 +34,8 @@ export class Agents {
     this.#options = options;
     options.mirror.onChange((change) => {
       if (change.kind === 'gateway') this.#heardMs = performance.now();
-      if (change.kind !== 'node') return;
-      this.#heardMs = performance.now();
-      if (change.record !== undefined) this.#seenAtMs.set(change.id, performance.now());
-      else {
-        this.#seenAtMs.delete(change.id);
-        this.#closeClient(change.id);
-      }
+      if (change.kind === 'node') this.#followNode(change.id, change.record);
+      if (change.kind === 'instance' && change.record === undefined) this.#forgetLeft();
     });
   }
 
@@ -83,7 +80,7 @@ export class Agents {
 
   /** @throws HearthError NodeUnavailable when the node is not known */
   client(node: string): HttpClient {
-    const address = this.#options.mirror.get('node', node)?.address;
+    const address = this.#addresses.get(node);
     if (address === undefined) {
       throw new HearthError('NodeUnavailable', `node "${node}" is not registered`);
     }
@@ -103,6 +100,33 @@ export class Agents {
   async close(): Promise<void> {
     await Promise.all([...this.#clients.values()].map(({ client }) => client.close()));
     this.#clients.clear();
+  }
+
+  #followNode(node: string, record: NodeRecord | undefined): void {
+    this.#heardMs = performance.now();
+    if (record !== undefined) {
+      this.#seenAtMs.set(node, performance.now());
+      this.#addresses.set(node, record.address);
+      return;
+    }
+    this.#seenAtMs.delete(node);
+    this.#forgetLeft();
+  }
+
+  /** A node says that it leaves before its instances end: their releases must still reach it. */
+  #forgetLeft(): void {
+    for (const node of this.#addresses.keys()) {
+      if (this.#seenAtMs.has(node) || this.#hasInstances(node)) continue;
+      this.#addresses.delete(node);
+      this.#closeClient(node);
+    }
+  }
+
+  #hasInstances(node: string): boolean {
+    for (const record of this.#options.mirror.all('instance')) {
+      if (record.node === node) return true;
+    }
+    return false;
   }
 
   #closeClient(node: string): void {

@@ -152,3 +152,13 @@ test('warm functions are served while the store is away', { skip }, async () => 
   await platform.deploy('after');
   await instanceOf('after');
 });
+
+test('a node that has left is still told who lets go of its last instances', { skip }, async () => {
+  await platform.deploy('last');
+  const id = await instanceOf('last');
+  await platform.agent.leave();
+  await platform.agent.setState(id, 'draining');
+  const released = (): string[] => platform.agent.instances.get(id)?.released ?? [];
+  await until(() => released().length === 2);
+  await platform.agent.remove(id);
+});

@@ -106,6 +106,16 @@ export const CONFIG_KEYS: Readonly<Record<Key, KeySpec>> = {
   },
 };
 
+export type DaemonName = 'gateway' | 'node-agent' | 'builder' | 'scheduler';
+
+/** Defaults that a daemon changes: all of them fit on one machine side by side. */
+export const DAEMON_DEFAULTS = {
+  gateway: { port: 8080 },
+  'node-agent': { port: 8081 },
+  builder: { port: 8082, registryPort: 8084, subnet: '10.62.128.0/17', uidBase: 0x3000_0000 },
+  scheduler: { port: 8083 },
+} as const satisfies Record<DaemonName, Partial<Config>>;
+
 export interface ConfigSources {
   /** Arguments after the daemon's name, `--data-root DIR` style. */
   argv: readonly string[];

@@ -1,4 +1,6 @@
-import type { Log } from './telemetry/log.ts';
+import { type Config, DAEMON_DEFAULTS, type DaemonName, loadConfig } from './config.ts';
+import { toHearthError } from './errors.ts';
+import { createLog, type Log } from './telemetry/log.ts';
 
 /** What a daemon tells its supervisor when it serves. */
 export interface ReadyMessage {
@@ -54,5 +56,26 @@ export async function runDaemon(
   } catch (error) {
     log.fatal({ err: error }, 'failed');
     process.exit(1);
+  }
+}
+
+/** The whole `main.ts` of a daemon: configuration, log, life. Exits with 2 on a wrong configuration. */
+export async function runMain(
+  component: DaemonName,
+  start: (config: Readonly<Config>, log: Log) => Promise<Daemon>,
+): Promise<void> {
+  const config = readConfig(component);
+  const log = createLog({ component, level: config.logLevel });
+  await runDaemon(component, log, () => start(config, log));
+}
+
+function readConfig(component: DaemonName): Readonly<Config> {
+  try {
+    const defaults = DAEMON_DEFAULTS[component];
+    return loadConfig({ argv: process.argv.slice(2), env: process.env, defaults });
+  } catch (error) {
+    const { message, exit } = toHearthError(error);
+    process.stderr.write(`error: ${message}\nhint: --help lists the flags of each daemon\n`);
+    process.exit(exit);
   }
 }

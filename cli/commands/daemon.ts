@@ -2,10 +2,17 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { CONFIG_KEYS, envOf, flagOf } from '../../lib/config.ts';
+import {
+  CONFIG_KEYS,
+  type Config,
+  DAEMON_DEFAULTS,
+  type DaemonName,
+  envOf,
+  flagOf,
+} from '../../lib/config.ts';
 import { HearthError } from '../../lib/errors.ts';
 
-const FOLDERS: Readonly<Record<string, string>> = {
+const FOLDERS: Readonly<Record<string, DaemonName>> = {
   gateway: 'gateway',
   scheduler: 'scheduler',
   builder: 'builder',
@@ -38,8 +45,11 @@ export async function daemon(name: string, args: readonly string[]): Promise<num
 
 /** Every key of the configuration as a flag, with its variable, meaning and default. */
 export function daemonHelp(name: string): string {
+  const folder = FOLDERS[name];
+  const defaults: Partial<Config> = folder === undefined ? {} : DAEMON_DEFAULTS[folder];
   const rows = Object.entries(CONFIG_KEYS).map(([key, spec]) => {
-    const fallback = spec.fallback === '' ? '' : ` (${spec.fallback})`;
+    const value = defaults[key as keyof Config] ?? spec.fallback;
+    const fallback = value === '' ? '' : ` (${value})`;
     return `  --${flagOf(key).padEnd(16)} ${envOf(key).padEnd(22)} ${spec.doc}${fallback}`;
   });
   return [

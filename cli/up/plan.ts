@@ -1,3 +1,4 @@
+import { DAEMON_DEFAULTS } from '../../lib/config.ts';
 import { HearthError } from '../../lib/errors.ts';
 
 /** The daemons in the order in which they start; they stop in the reverse order. */
@@ -7,11 +8,11 @@ export type DaemonName = (typeof DAEMONS)[number];
 
 /** Where each daemon listens under `hearth up` when the port is free. */
 export const DEFAULT_PORTS: Readonly<Record<DaemonName | 'registry', number>> = {
-  gateway: 8080,
-  'node-agent': 8081,
-  builder: 8082,
-  scheduler: 8083,
-  registry: 8084,
+  gateway: DAEMON_DEFAULTS.gateway.port,
+  'node-agent': DAEMON_DEFAULTS['node-agent'].port,
+  builder: DAEMON_DEFAULTS.builder.port,
+  scheduler: DAEMON_DEFAULTS.scheduler.port,
+  registry: DAEMON_DEFAULTS.builder.registryPort,
 };
 
 export type Ports = Record<DaemonName | 'registry', number>;

@@ -79,6 +79,12 @@ export class FakeAgent {
     });
   }
 
+  /** Says that the node leaves; its instances and its API are still there. */
+  async leave(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await this.#options.store.remove('node', this.name);
+  }
+
   async start(request: Pick<StartInstanceRequest, 'functionName' | 'revisionId' | 'concurrency'>) {
     const id = newId('i');
     const { endpoint = 'unix', handler, store, startMs = 0 } = this.#options;

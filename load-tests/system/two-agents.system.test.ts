@@ -33,7 +33,7 @@ class Agent {
       name: SECOND,
       'data-root': this.dataRoot,
       'redis-url': `unix://${join(platform.dataRoot, rowOf('redis').at(-1) ?? '')}`,
-      'registry-url': rowOf('builder').at(-1) ?? '',
+      'registry-url': `http://${rowOf('builder').at(-1)}`,
       subnet: this.#place.subnet,
       'uid-base': String(this.#place.uidBase),
       port: '0',
