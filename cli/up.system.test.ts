@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { packageRoot } from '../lib/paths.ts';
+import { spawnBound } from '../lib/testing/bound.ts';
 import { type Ran, runHearth } from './run-hearth.ts';
 import { findCommand } from './up/redis.ts';
 
@@ -46,12 +48,12 @@ class Machine {
   async up(): Promise<Up> {
     const main = join(import.meta.dirname, 'main.js');
     const flags = ['--port', '0', '--subnet', this.#subnet, '--data-root', this.dataRoot];
-    const child = spawn(process.execPath, [main, 'up', ...flags], {
+    const child = spawnBound(process.execPath, [main, 'up', ...flags], {
       stdio: ['ignore', 'inherit', 'pipe'],
     });
     this.#children.push(child);
     const said: string[] = [];
-    for await (const line of createInterface({ input: child.stderr })) {
+    for await (const line of createInterface({ input: child.stderr as Readable })) {
       said.push(line);
       if (line.startsWith('ready in')) break;
     }

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCode } from '../../lib/errors.ts';
 import type { FunctionDescription, FunctionSummary } from '../../lib/management-api.ts';
 import { packageRoot } from '../../lib/paths.ts';
+import { spawnBound } from '../../lib/testing/bound.ts';
 import { call } from './call.ts';
 import { leftovers } from './ledger.ts';
 
@@ -89,13 +90,13 @@ export class Platform {
   spawnUp(): ChildProcess {
     const { subnet, uidBase } = this.place;
     const args = ['up', '--port', '0', '--subnet', subnet, '--uid-base', String(uidBase)];
-    const child = spawn(process.execPath, [CLI, ...args], {
+    const child = spawnBound(process.execPath, [CLI, ...args], {
       cwd: packageRoot,
       env: this.#env(),
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#child = child;
-    createInterface({ input: child.stderr }).on('line', (line) => this.said.push(line));
+    createInterface({ input: child.stderr as Readable }).on('line', (line) => this.said.push(line));
     return child;
   }
 

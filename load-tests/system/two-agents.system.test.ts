@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { SystemAnswer } from '../../lib/management-api.ts';
+import { spawnBound } from '../../lib/testing/bound.ts';
 import { call, probe } from './call.ts';
 import { answering, makeFolder } from './folder.ts';
 import { leftovers } from './ledger.ts';
@@ -39,7 +40,7 @@ class Agent {
       port: '0',
     };
     const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
-    this.#child = spawn(process.execPath, [CLI, 'agent', ...args], {
+    this.#child = spawnBound(process.execPath, [CLI, 'agent', ...args], {
       env: { PATH: process.env.PATH, HEARTH_CLUSTER_TOKEN: platform.secret('cluster-token') },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
