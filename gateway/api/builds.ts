@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isLastEvent, type NewDeployEvent } from '../../lib/deploy-events.ts';
 import { HearthError } from '../../lib/errors.ts';
@@ -14,6 +15,8 @@ export interface BuildRouteParts {
 }
 
 const BLOCK_MS = 5_000;
+const SETTLE_POLL_MS = 25;
+const SETTLE_POLLS_MAX = 80;
 
 /** Builds: their record, the story of their deploy, cancelling. */
 export function addBuildRoutes(app: FastifyInstance, parts: BuildRouteParts): void {
@@ -67,6 +70,7 @@ async function* followBuild(
   while (!signal.aborted) {
     const events = await store.readDeployEvents(buildId, { afterId, blockMs: BLOCK_MS, signal });
     for (const { id, event } of events) {
+      if (isLastEvent(event)) await untilSettled(parts.store, { buildId, signal });
       yield `${JSON.stringify({ id, ...event })}\n`;
       afterId = id;
       if (isLastEvent(event)) return;
@@ -78,6 +82,22 @@ async function* followBuild(
       return;
     }
     yield '\n';
+  }
+}
+
+/**
+ * The builder ends the story of a build that failed, and the function's record follows: whoever has
+ * read the end finds it there.
+ */
+async function untilSettled(
+  store: Store,
+  { buildId, signal }: { buildId: string; signal: AbortSignal },
+): Promise<void> {
+  const build = (await store.get('build', buildId))?.record;
+  for (let polls = 0; build !== undefined && polls < SETTLE_POLLS_MAX; polls++) {
+    const record = (await store.get('function', build.functionName))?.record;
+    if (record?.buildId !== buildId || record.state !== 'deploying' || signal.aborted) return;
+    await delay(SETTLE_POLL_MS);
   }
 }
 
