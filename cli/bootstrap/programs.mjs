@@ -24,6 +24,11 @@ const PROGRAMS = [
   { debian: 'make', command: 'make', wants: ['test'] },
   { debian: 'openssl', command: 'openssl', wants: ['test'] },
   { debian: 'curl', command: 'curl', wants: ['test'] },
+  {
+    debian: 'python3-prometheus-client',
+    path: '/usr/lib/python3/dist-packages/prometheus_client/parser.py',
+    wants: ['test'],
+  },
   { debian: 'qemu-system-x86', command: 'qemu-system-x86_64', wants: ['emulator'] },
   { debian: 'debootstrap', command: 'debootstrap', wants: ['emulator'] },
   { debian: 'e2fsprogs', command: 'mke2fs', wants: ['emulator'] },

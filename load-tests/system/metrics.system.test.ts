@@ -22,6 +22,17 @@ const TITLES: Readonly<Record<Daemon, string>> = {
   builder: 'Builder and embedded registry',
 };
 
+const CLIENT_MISSING = 77;
+const READ_FAMILIES = `
+import sys
+try:
+    from prometheus_client.parser import text_string_to_metric_families
+except ImportError:
+    sys.exit(${CLIENT_MISSING})
+for family in text_string_to_metric_families(sys.stdin.read()):
+    print(family.name)
+`;
+
 let platform: Platform;
 
 suite('metrics', { skip: whyNotHere() }, () => {
@@ -37,7 +48,7 @@ suite('metrics', { skip: whyNotHere() }, () => {
   for (const daemon of DAEMONS) {
     test(`${daemon}: a strict reader takes the page, and it is as documented`, async (t) => {
       const page = await pageOf(daemon);
-      checkWithPromtool(t, page);
+      checkWithPrometheus(t, page);
       const families = parseExposition(page);
       const rows = documented(TITLES[daemon]);
       assert.ok(rows.length > 3);
@@ -107,14 +118,8 @@ function left(now: Map<string, number>): string[] {
   return [...counted, ...named].map(([name]) => name);
 }
 
-/** Where `hearth up` says that the daemon listens. */
-function addressOf(daemon: Daemon): string {
-  const row = platform.said.find((line) => line.startsWith(`${daemon} `)) ?? '';
-  return /http:\/\/\S+/.exec(row)?.[0] ?? '';
-}
-
 async function pageOf(daemon: Daemon): Promise<string> {
-  const { status, headers, body } = await call(`${addressOf(daemon)}/metrics`);
+  const { status, headers, body } = await call(`http://${platform.addressesOf(daemon)[0]}/metrics`);
   assert.equal(status, 200);
   assert.match(headers['content-type'] ?? '', /^text\/plain; version=0\.0\.4; charset=utf-8$/);
   return body;
@@ -163,10 +168,24 @@ function documented(title: string): Row[] {
   });
 }
 
-/** promtool exits with 1 for what it cannot read, with 3 for mere advice. */
-function checkWithPromtool(t: TestContext, page: string): void {
-  const done = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' });
-  if (done.error !== undefined)
-    t.diagnostic('promtool is not installed: read by our own reader only');
-  else assert.notEqual(done.status, 1, done.stderr);
+/** What is installed of Prometheus' own: promtool, which exits with 1 for a page it cannot read, and the parser of its Python client. */
+function checkWithPrometheus(t: TestContext, page: string): void {
+  const promtool = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' });
+  if (promtool.error === undefined) assert.notEqual(promtool.status, 1, promtool.stderr);
+  const client = spawnSync('/usr/bin/python3', ['-c', READ_FAMILIES], {
+    input: page,
+    encoding: 'utf8',
+  });
+  if (client.status === CLIENT_MISSING || client.error !== undefined) {
+    const how = promtool.error === undefined ? 'promtool' : 'our own reader only';
+    t.diagnostic(`python3-prometheus-client is not installed: read by ${how}`);
+    return;
+  }
+  assert.equal(client.status, 0, client.stderr);
+  // It names counters without their _total
+  const names = [...parseExposition(page)].map(([name, { type }]) =>
+    type === 'counter' ? name.replace(/_total$/, '') : name,
+  );
+  const read = client.stdout.split('\n').filter(Boolean);
+  assert.deepEqual(read.sort(), names.sort());
 }

@@ -124,6 +124,12 @@ export class Platform {
     return (JSON.parse(file) as { url: string }).url;
   }
 
+  /** Where `hearth up` says that a component listens: `host:port`, or a path below the data root. */
+  addressesOf(component: string): string[] {
+    const row = this.said.findLast((line) => line.startsWith(`${component} `)) ?? '';
+    return row.split(/\s+/).filter((word) => /^127\.0\.0\.1:\d+$|\.sock$/.test(word));
+  }
+
   /** URL of a function. */
   at(name: string, rest = ''): string {
     return `${this.url}/function/${name}${rest}`;

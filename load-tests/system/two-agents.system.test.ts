@@ -33,8 +33,8 @@ class Agent {
     const flags = {
       name: SECOND,
       'data-root': this.dataRoot,
-      'redis-url': `unix://${join(platform.dataRoot, rowOf('redis').at(-1) ?? '')}`,
-      'registry-url': `http://${rowOf('builder').at(-1)}`,
+      'redis-url': `unix://${join(platform.dataRoot, platform.addressesOf('redis')[0] ?? '')}`,
+      'registry-url': `http://${platform.addressesOf('builder')[1]}`,
       subnet: this.#place.subnet,
       'uid-base': String(this.#place.uidBase),
       port: '0',
@@ -147,12 +147,6 @@ suite('two agents', { skip: whyNotHere() }, () => {
     assert.deepEqual(leftovers(agent.dataRoot), []);
   });
 });
-
-/** What `hearth up` shows of a component, word by word. */
-function rowOf(component: string): string[] {
-  const row = platform.said.find((line) => line.startsWith(`${component} `)) ?? '';
-  return row.trim().split(/\s+/);
-}
 
 async function nodes(): Promise<SystemAnswer['nodes']> {
   const headers = { authorization: `Bearer ${platform.secret('token')}` };
