@@ -178,6 +178,8 @@ describe('serving', () => {
     };
     const guest = await readyGuest(t, of(files));
     await guest.call('/', { headers: { 'x-call-id': 'c-7' } });
+    // The lines come by another way than the answer
+    while (guest.stdout().split('\n').length < 3) await new Promise((r) => setTimeout(r, 5));
     const [plain, json] = guest.stdout().split('\n');
     assert.equal(plain, 'plain 1');
     const line = JSON.parse(json ?? '') as Record<string, unknown>;
