@@ -85,7 +85,7 @@ export function spawnGuest(t: TestContext, options: GuestOptions): Guest {
     stdio: ['ignore', 'pipe', 'pipe', 'ignore', 'pipe'],
   });
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.once('close', (code, signal) => resolve({ code, signal }));
     // No python3: there is no process, and what a shell calls 127
     child.once('error', () => resolve({ code: 127, signal: null }));
   });
