@@ -64,7 +64,7 @@ describe('network', { skip }, () => {
 
   test('without a network there is loopback, and low ports are free', async () => {
     const script =
-      'nc -l -p 80 & until echo x | nc 127.0.0.1 80; do sleep 0.05; done; ip -o address';
+      'nc -l -p 80 & until echo x | nc 127.0.0.1 80; do sleep 0.05; done; wait; ip -o address';
     const ran = await ended(await world.engine.start(world.spec(['/bin/sh', '-c', script])));
     assert.match(ran.stdout, /^x\n/);
     assert.ok(!ran.stdout.includes('eth0'));
