@@ -63,8 +63,10 @@ describe('network', { skip }, () => {
   });
 
   test('without a network there is loopback, and low ports are free', async () => {
+    // The listener's input never ends, so that it reads until its caller has said everything
     const script =
-      'nc -l -p 80 & until echo x | nc 127.0.0.1 80; do sleep 0.05; done; wait; ip -o address';
+      'tail -f /dev/null | nc -l -p 80 >/got & ' +
+      'until [ -s /got ]; do echo x | nc 127.0.0.1 80; sleep 0.05; done; cat /got; ip -o address';
     const ran = await ended(await world.engine.start(world.spec(['/bin/sh', '-c', script])));
     assert.match(ran.stdout, /^x\n/);
     assert.ok(!ran.stdout.includes('eth0'));
