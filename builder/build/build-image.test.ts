@@ -329,6 +329,14 @@ suite('buildImage()', { skip: reason ?? false }, () => {
     assert.deepEqual(lines, ['77', '78', '5', '6']);
   });
 
+  test('gives a RUN the groups that an instance of the same USER has', async () => {
+    const accounts = { passwd: 'app:x:77:78::/:/bin/sh\n', group: 'log:x:44:app\n' };
+    const lines = ['COPY passwd group /etc/', 'USER app', 'RUN id -G'];
+    const { events } = await builder.build(withShell(lines, accounts));
+    const said = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
+    assert.deepEqual(said, ['78 44']);
+  });
+
   test('tells of a missing base image what there is', async () => {
     await assert.rejects(builder.build({ Dockerfile: 'FROM hearth/node:99' }), {
       code: 'BaseImageNotFound',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { userOf } from '../../node-agent/images/user-of.ts';
 import { ownerOf } from './accounts.ts';
 
 const FILES = {
@@ -18,15 +19,15 @@ test('ownerOf() reads names and numbers as Docker does', () => {
     ['root', [0, 0], [0, 0]],
   ];
   for (const [text, user, chown] of rows) {
-    const asUser = ownerOf(text, FILES, { groupWithout: 'account' });
+    const asUser = userOf(text, FILES);
     assert.deepEqual([asUser.uid, asUser.gid], user, text);
-    const asChown = ownerOf(text, FILES, { groupWithout: 'same' });
+    const asChown = ownerOf(text, FILES);
     assert.deepEqual([asChown.uid, asChown.gid], chown, text);
   }
 });
 
 test('ownerOf() refuses who is not there, and ids outside of the range', () => {
   for (const text of ['nobody', 'app:nobody', '70000', '1:70000', 'bad', '', ':', 'a:b:c', '1:']) {
-    assert.throws(() => ownerOf(text, FILES, { groupWithout: 'same' }), text);
+    assert.throws(() => ownerOf(text, FILES), text);
   }
 });

@@ -18,15 +18,11 @@ export interface AccountFiles {
 const IDS = 65_536;
 
 /**
- * `user[:group]` of USER and --chown, names or numbers. Without a group, USER takes that of the
- * user's line in passwd(5), else 0; `--chown` takes the number of the user.
+ * `user[:group]` of --chown, names or numbers. Without a group it takes the number of the user, where
+ * USER (`userOf`) takes the user's group.
  * @throws Error with the reason
  */
-export function ownerOf(
-  text: string,
-  files: AccountFiles,
-  options: { groupWithout: 'account' | 'same' },
-): Owner {
+export function ownerOf(text: string, files: AccountFiles): Owner {
   const [user = '', group, ...more] = text.split(':');
   if (user === '' || group === '' || more.length > 0) {
     throw new Error(`"${text}" is not USER or USER:GROUP`);
@@ -34,9 +30,7 @@ export function ownerOf(
   const account = find(files.passwd, user);
   const uid = idOf(user) ?? account?.id;
   if (uid === undefined) throw new Error(`"${user}" is no user of the image's /etc/passwd`);
-  if (group === undefined) {
-    return { uid, gid: options.groupWithout === 'same' ? uid : (account?.gid ?? 0) };
-  }
+  if (group === undefined) return { uid, gid: uid };
   const gid = idOf(group) ?? find(files.group, group)?.id;
   if (gid === undefined) throw new Error(`"${group}" is no group of the image's /etc/group`);
   return { uid, gid };
@@ -58,11 +52,11 @@ function idOf(text: string): number | undefined {
 }
 
 /** The line of `name` (or of the id `name`) in passwd(5) or group(5). */
-function find(file: string, name: string): { id: number; gid: number | undefined } | undefined {
+function find(file: string, name: string): { id: number } | undefined {
   for (const line of file.split('\n')) {
-    const [lineName, , id = '', gid = ''] = line.split(':');
+    const [lineName, , id = ''] = line.split(':');
     if (!/^\d{1,5}$/.test(id) || (lineName !== name && id !== name)) continue;
-    return { id: Number(id), gid: /^\d{1,5}$/.test(gid) ? Number(gid) : undefined };
+    return { id: Number(id) };
   }
   return undefined;
 }

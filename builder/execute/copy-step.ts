@@ -56,7 +56,7 @@ function keywordOf(step: PlannedStep): string {
 
 async function ownerIn(rootfs: LayeredTree, chown: string) {
   try {
-    return ownerOf(chown, await readAccounts(rootfs), { groupWithout: 'same' });
+    return ownerOf(chown, await readAccounts(rootfs));
   } catch (error) {
     throw new TreePathError(`--chown: ${(error as Error).message}`);
   }

@@ -8,9 +8,10 @@ import { GIB, LIMITS, MIB } from '../../lib/limits.ts';
 import { removeTree } from '../../lib/remove-tree.ts';
 import type { ContainerSpec } from '../../node-agent/engine/container-spec.ts';
 import type { Container, Engine } from '../../node-agent/engine/engine-types.ts';
+import { type ContainerUser, needsAccounts, userOf } from '../../node-agent/images/user-of.ts';
 import type { PlannedStep, RunAction } from '../dockerfile/plan-types.ts';
 import { LayeredTree } from '../layers/layered-tree.ts';
-import { ownerOf, readAccounts } from './accounts.ts';
+import { readAccounts } from './accounts.ts';
 import { badEnd, runFailed, stepFault } from './build-error.ts';
 import { OutputLines } from './output-lines.ts';
 
@@ -90,7 +91,7 @@ async function specOf(options: RunOptions, upperDir: string): Promise<ContainerS
     argv: action.argv,
     env: hasHome ? action.env : [...action.env, 'HOME=/root'],
     cwd: action.cwd,
-    user: { ...(await userOf(step, action.user, layers)), groups: [] },
+    user: await userIn(step, action.user, layers),
     capabilities: CAPABILITIES,
     resources: resources(),
     network: action.network,
@@ -101,13 +102,16 @@ async function specOf(options: RunOptions, upperDir: string): Promise<ContainerS
   };
 }
 
-async function userOf(step: PlannedStep, user: string, layers: readonly string[]) {
-  if (user === '') return { uid: 0, gid: 0 };
-  const files = await readAccounts(new LayeredTree(layers));
+async function userIn(
+  step: PlannedStep,
+  user: string,
+  layers: readonly string[],
+): Promise<ContainerUser> {
+  const none = { passwd: undefined, group: undefined };
   try {
-    return ownerOf(user, files, { groupWithout: 'account' });
+    return userOf(user, needsAccounts(user) ? await readAccounts(new LayeredTree(layers)) : none);
   } catch (error) {
-    throw stepFault(step, `USER ${(error as Error).message}`);
+    throw stepFault(step, (error as Error).message);
   }
 }
 

@@ -3,7 +3,6 @@ import type { EngineCgroups } from './cgroup.ts';
 import { ContainerFolder, type ContainerState, listContainerIds } from './container-state.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
 import type { NetworkSlot } from './network-plan.ts';
-import { ContainerOutput, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
 
 export interface AdoptInputs {
@@ -54,8 +53,6 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
     uidSlot,
     folder,
     cgroup,
-    output: new ContainerOutput(folder),
-    ...(spec.statusPipe === true ? { status: new StatusLine(folder.status) } : {}),
     ...(network === undefined ? {} : { network }),
     log: inputs.log,
     onRemoved: () => inputs.onRemoved(spec.id, uidSlot, network),

@@ -18,7 +18,6 @@ import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
 import { EngineNetwork, netnsPath } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
-import { ContainerOutput, StatusLine } from './output.ts';
 import { Slots } from './slots.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
@@ -229,8 +228,6 @@ class ContainerEngine implements Engine {
       uidSlot,
       folder,
       cgroup,
-      output: new ContainerOutput(folder),
-      ...(spec.statusPipe === true ? { status: new StatusLine(folder.status) } : {}),
       ...(network === undefined ? {} : { network }),
       log: this.#options.log,
       onRemoved: () => this.#forget(spec.id, uidSlot, network),

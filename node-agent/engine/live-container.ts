@@ -7,7 +7,7 @@ import type { ContainerSpec, ExitStatus } from './container-spec.ts';
 import type { ContainerFolder } from './container-state.ts';
 import type { Container, ContainerTimings } from './engine-types.ts';
 import type { NetworkSlot } from './network-plan.ts';
-import type { ContainerOutput, OutputListener, StatusLine } from './output.ts';
+import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
 import { exitStatus } from './start-error.ts';
 import { syscalls } from './syscalls.ts';
@@ -15,14 +15,12 @@ import { syscalls } from './syscalls.ts';
 /** How long the last output may be on its way after the last process has ended. */
 const OUTPUT_END_MS = 500;
 
-/** Everything on the host that belongs to one container. */
+/** Everything on the host that belongs to one container; its pipes are in `folder` by now. */
 export interface ContainerParts {
   spec: ContainerSpec;
   uidSlot: number;
   folder: ContainerFolder;
   cgroup: ContainerCgroup;
-  output: ContainerOutput;
-  status?: StatusLine;
   network?: NetworkSlot;
   log: Log;
   /** Gives the slots back, and forgets the container. */
@@ -37,6 +35,8 @@ export class LiveContainer implements Container {
   readonly status: Promise<string | undefined>;
   readonly exited: Promise<ExitStatus>;
   readonly parts: ContainerParts;
+  readonly #output: ContainerOutput;
+  readonly #statusLine: StatusLine | undefined;
   timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
   #process: { pid: number; startTime: string } | undefined;
   #pidfd: number | undefined;
@@ -49,7 +49,10 @@ export class LiveContainer implements Container {
     this.id = parts.spec.id;
     this.spec = parts.spec;
     this.address = parts.network?.address;
-    this.status = parts.status?.line ?? Promise.resolve(undefined);
+    this.#output = new ContainerOutput(parts.folder);
+    this.#statusLine =
+      parts.spec.statusPipe === true ? new StatusLine(parts.folder.status) : undefined;
+    this.status = this.#statusLine?.line ?? Promise.resolve(undefined);
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
@@ -82,17 +85,17 @@ export class LiveContainer implements Container {
     if (this.#ended) return;
     this.#ended = true;
     this.#closePidfd();
-    const { cgroup, output } = this.parts;
+    const { cgroup } = this.parts;
     // Processes that entered by other ways than PID 1's namespace: none should be left
     await cgroup.kill().catch(() => {});
-    await Promise.race([output.ended(), sleep(OUTPUT_END_MS, undefined, { ref: false })]);
-    output.close();
-    this.parts.status?.close();
+    await Promise.race([this.#output.ended(), sleep(OUTPUT_END_MS, undefined, { ref: false })]);
+    this.#output.close();
+    this.#statusLine?.close();
     this.#resolveExited(exitStatus(status, cgroup.oomKills()));
   }
 
   onOutput(listener: OutputListener): void {
-    this.parts.output.listen(listener);
+    this.#output.listen(listener);
   }
 
   signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void {
@@ -124,8 +127,8 @@ export class LiveContainer implements Container {
   /** Lets go of what this process holds, and leaves the container as it is. */
   detach(): void {
     this.#closePidfd();
-    this.parts.output.close();
-    this.parts.status?.close();
+    this.#output.close();
+    this.#statusLine?.close();
   }
 
   async #remove(): Promise<void> {

@@ -3,7 +3,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { ImageConfig } from '../../lib/oci/types.ts';
 import type { StartInstanceRequest } from '../api/types.ts';
 import type { ContainerSpec } from '../engine/container-spec.ts';
-import type { ContainerUser } from './user-of.ts';
+import type { ContainerUser } from '../images/user-of.ts';
 
 /** What the agent adds to a start: names and host paths of its own. */
 export interface InstanceSite {

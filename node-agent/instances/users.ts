@@ -1,7 +1,7 @@
 import { LIMITS, MIB } from '../../lib/limits.ts';
 import type { LocalImage } from '../images/image-store-types.ts';
+import { type AccountFiles, type ContainerUser, needsAccounts, userOf } from '../images/user-of.ts';
 import { readLayerFile } from './read-layer-file.ts';
-import { type AccountFiles, type ContainerUser, needsAccounts, userOf } from './user-of.ts';
 
 /** Whom images run as, remembered by digest: an image never changes, and a start shall not read. */
 export class Users {
