@@ -2,6 +2,10 @@
 
 
 def handler(request, context):
-    body = request.json() if request.method == "POST" else {}
-    name = body.get("name") or request.query.get("name") or "world"
+    try:
+        body = request.json() if request.method == "POST" else {}
+    except ValueError:
+        return 'the body must be JSON, such as {"name":"Ada"}\n', 400
+    given = body.get("name") if isinstance(body, dict) else None
+    name = given or request.query.get("name") or "world"
     return {"message": f"Hello, {name}!", "callId": context.call_id}

@@ -86,6 +86,8 @@ async function hello(name: string): Promise<void> {
   assert.equal(answer.message, 'Hello, Grace!');
   assert.equal(answer.callId, got.headers['x-call-id']);
   assert.match(await platform.well('invoke', name, '--data', '{"name":"Ada"}'), /Hello, Ada!/);
+  const refused = await platform.hearth(['invoke', name, '--data', 'abc']);
+  assert.match(refused.out + refused.err, /the body must be JSON/);
 }
 
 function open(
