@@ -115,7 +115,7 @@ export const LIMITS = {
   // Node agent
   /** Of the node's memory, for all instances together. */
   agentMemoryPercent: 80,
-  instanceTmpBytes: 512 * MIB,
+  instanceDiskBytes: 512 * MIB,
   instanceOpenFiles: 8_192,
   /** Connections through the firewall at once, of each container. */
   containerConnectionsMax: 4_096,

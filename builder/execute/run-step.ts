@@ -120,7 +120,7 @@ function resources(): ContainerSpec['resources'] {
     memoryBytes: Math.max(GIB, Math.floor(totalmem() / 2 / MIB) * MIB),
     cpuMillis: availableParallelism() * 1000,
     pids: LIMITS.pidsMax,
-    tmpBytes: LIMITS.instanceTmpBytes,
+    diskBytes: LIMITS.instanceDiskBytes,
     openFiles: LIMITS.instanceOpenFiles,
   };
 }

@@ -36,7 +36,7 @@ test('in a tree whose top holds processes, as in a container, they move to a lea
   assert.equal(readFileSync(`${root}/init/cgroup.procs`, 'utf8'), `${child.pid}\n`);
   const cgroup = cgroups.create('c-1');
   const memoryBytes = 64 * 1024 ** 2;
-  const rest = { tmpBytes: memoryBytes, openFiles: 64 };
+  const rest = { diskBytes: memoryBytes, openFiles: 64 };
   cgroups.limit(cgroup, { memoryBytes, cpuMillis: 500, pids: 20, ...rest });
   const file = (name: string): string =>
     readFileSync(`${cgroup.folders[0]}/${name}`, 'utf8').trim();

@@ -23,7 +23,7 @@ cgroup /sys/fs/cgroup/cpuset cgroup rw,cpuset 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
 `;
 const PURE = 'cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n';
-const RESOURCES = { memoryBytes: 1000, cpuMillis: 250, pids: 7, tmpBytes: 1, openFiles: 1 };
+const RESOURCES = { memoryBytes: 1000, cpuMillis: 250, pids: 7, diskBytes: 1, openFiles: 1 };
 
 test('a hybrid machine has its limits on v1 and its kill switch on v2', () => {
   const layout = parseCgroupLayout(HYBRID, '');

@@ -1,5 +1,6 @@
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
+import type { EngineEventListener } from './engine-event.ts';
 
 export interface EngineOptions {
   /** `[a-z0-9]{1,8}`: names the engine's cgroups, bridge, nft table; two engines can share a machine. */
@@ -17,6 +18,12 @@ export interface EngineOptions {
   blanks?: number;
   /** Private networks (CIDR) that containers may reach, such as a company's package registry. */
   allowedNetworks?: readonly string[];
+  /** Host folders that `bind` mounts may come from, with everything below; default none. */
+  bindPaths?: readonly string[];
+  /** Other OCI runtimes by name (`runc`), as dockerd's `runtimes`. */
+  runtimes?: Readonly<Record<string, { path: string; args?: readonly string[] }>>;
+  /** Hears what happens to containers. */
+  onEvent?: EngineEventListener;
 }
 
 /** Starts and ends containers. One per daemon; owns a launcher process. */

@@ -167,7 +167,7 @@ describe('engine', { skip }, () => {
   });
 
   test('what it may write is bounded', async () => {
-    const resources = { ...world.spec([]).resources, tmpBytes: 4 * 1024 * 1024 };
+    const resources = { ...world.spec([]).resources, diskBytes: 4 * 1024 * 1024 };
     const ran = await world.run(sh('dd if=/dev/zero of=/tmp/big bs=1M count=16 || echo full'), {
       resources,
     });

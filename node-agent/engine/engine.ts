@@ -1,31 +1,21 @@
-import { chownSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { adoptContainers } from './adopt.ts';
-import { BlankPool, type ReadyBlank } from './blank-pool.ts';
+import { BlankPool } from './blank-pool.ts';
 import { detectCgroupLayout, EngineCgroups } from './cgroup.ts';
 import type { ContainerSpec } from './container-spec.ts';
-import {
-  ContainerFolder,
-  type ContainerState,
-  listContainerIds,
-  withoutSecrets,
-} from './container-state.ts';
+import { ContainerStarter } from './container-start.ts';
+import { ContainerFolder, listContainerIds } from './container-state.ts';
 import type { Container, Engine, EngineOptions } from './engine-types.ts';
-import { LauncherClient, StartRefused } from './launcher-client.ts';
-import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
-import { LiveContainer, removeParts, workDir } from './live-container.ts';
-import { EngineNetwork, netnsPath } from './network.ts';
+import { LauncherClient } from './launcher-client.ts';
+import type { LiveContainer } from './live-container.ts';
+import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { Slots } from './slots.ts';
-import { checkSpec } from './spec-check.ts';
-import { startError } from './start-error.ts';
-import { planStart } from './start-plan.ts';
-import { syscalls } from './syscalls.ts';
 
 const NAME = /^[a-z0-9]{1,8}$/;
-const START_MS = 15_000;
 const NETWORK_SLOTS_DEFAULT = 4;
 const BLANKS_DEFAULT = 2;
 /** A launcher that ends more often than this within the window is not replaced any more. */
@@ -66,9 +56,7 @@ class ContainerEngine implements Engine {
   readonly #blanks: BlankPool;
   readonly #uidSlots = new Slots(LIMITS.agentInstancesMax);
   readonly #containers = new Map<string, LiveContainer>();
-  readonly #starting = new Set<Promise<unknown>>();
-  /** Ids of starts under way. */
-  readonly #reserved = new Set<string>();
+  readonly #starter: ContainerStarter;
   #launcher: Promise<LauncherClient>;
   /** When launchers were replaced, the latest last. */
   #restarts: number[] = [];
@@ -106,6 +94,16 @@ class ContainerEngine implements Engine {
       log: options.log,
       configure: async (netns) => (await this.#launcher).prepareNetwork(netns),
     });
+    this.#starter = new ContainerStarter({
+      containersDir: this.#containersDir,
+      cgroups: this.#cgroups,
+      network: this.#network,
+      blanks: this.#blanks,
+      containers: this.#containers,
+      launcher: () => this.#launcher,
+      log: options.log,
+      forget: (id, uidSlot, network) => this.#forget(id, uidSlot, network),
+    });
   }
 
   async open(): Promise<void> {
@@ -122,12 +120,9 @@ class ContainerEngine implements Engine {
     return container?.process === undefined ? undefined : container;
   }
 
-  start(spec: ContainerSpec): Promise<Container> {
-    const started = this.#start(spec);
-    this.#starting.add(started);
-    const forget = (): void => void this.#starting.delete(started);
-    started.then(forget, forget);
-    return started;
+  async start(spec: ContainerSpec): Promise<Container> {
+    if (this.#closing) throw closing();
+    return this.#starter.start(spec);
   }
 
   async adopt(): Promise<Container[]> {
@@ -157,7 +152,7 @@ class ContainerEngine implements Engine {
   }
 
   async #close(keep: boolean): Promise<void> {
-    await Promise.allSettled(this.#starting);
+    await this.#starter.settled();
     const all = [...this.#containers.values()];
     if (keep) for (const container of all) container.detach();
     else await Promise.all(all.map((container) => container.remove()));
@@ -176,106 +171,6 @@ class ContainerEngine implements Engine {
     }
   }
 
-  async #start(spec: ContainerSpec): Promise<Container> {
-    const began = performance.now();
-    if (this.#closing) throw closing();
-    checkSpec(spec);
-    if (this.#containers.has(spec.id) || this.#reserved.has(spec.id)) {
-      throw new HearthError('Conflict', `container "${spec.id}" exists already`);
-    }
-    this.#reserved.add(spec.id);
-    const made: Made = {};
-    try {
-      made.network = spec.network === 'bridge' ? await this.#network.acquire() : undefined;
-      made.blank = await this.#blanks.take();
-      const queued = performance.now();
-      made.container = this.#prepare(spec, made.blank, made.network);
-      await this.#launch(made.container, made.blank);
-      const queueMs = queued - began;
-      made.container.timings = { queueMs, spawnMs: performance.now() - queued };
-      return made.container;
-    } catch (error) {
-      await this.#undo(spec, made);
-      throw error instanceof StartRefused ? startError(error.failure, spec.argv) : error;
-    } finally {
-      this.#reserved.delete(spec.id);
-      if (!this.#closing) this.#blanks.fill();
-    }
-  }
-
-  /** Writes down what will be made, then makes it: an end in between leaves nothing unknown. */
-  #prepare(
-    spec: ContainerSpec,
-    blank: ReadyBlank,
-    network: NetworkSlot | undefined,
-  ): LiveContainer {
-    const { cgroup, uidSlot } = blank;
-    const folder = new ContainerFolder(this.#containersDir, spec.id);
-    folder.create();
-    folder.writeState(stateOf({ spec, uidSlot, cgroup, network }));
-    if (spec.upperDir !== undefined) {
-      mkdirSync(spec.upperDir, { recursive: true, mode: 0o755 });
-      mkdirSync(workDir(spec.upperDir), { mode: 0o700 });
-    }
-    if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
-    const owner = blank.uidBase + spec.user.uid;
-    makeFifo(folder.stdout, owner);
-    makeFifo(folder.stderr, owner);
-    if (spec.statusPipe === true) makeFifo(folder.status, owner);
-    this.#cgroups.limit(cgroup, spec.resources);
-    const container = new LiveContainer({
-      spec,
-      uidSlot,
-      folder,
-      cgroup,
-      ...(network === undefined ? {} : { network }),
-      log: this.#options.log,
-      onRemoved: () => this.#forget(spec.id, uidSlot, network),
-    });
-    // Before the launch: the report of a quick end may come with the report of the start
-    this.#containers.set(spec.id, container);
-    return container;
-  }
-
-  async #launch(container: LiveContainer, blank: ReadyBlank): Promise<void> {
-    const { spec, folder, cgroup, network } = container.parts;
-    const plan = planStart(spec, {
-      uidBase: blank.uidBase,
-      stdout: folder.stdout,
-      stderr: folder.stderr,
-      ...(spec.statusPipe === true ? { status: folder.status } : {}),
-      ...(network === undefined ? {} : { netns: netnsPath(network) }),
-    });
-    // A child that hangs ends by its cgroup, and its outcome pipe says that it did
-    const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
-    try {
-      const process = await (await this.#launcher).start(blank.name, plan);
-      container.running(process);
-      folder.writeState({ ...stateOf(container.parts), process });
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Takes back a failed start; the start's own error is the one that counts. */
-  async #undo(spec: ContainerSpec, made: Made): Promise<void> {
-    const { blank, container, network } = made;
-    if (blank === undefined) {
-      if (network !== undefined) void this.#network.release(network);
-      return;
-    }
-    try {
-      container?.detach();
-      const { cgroup } = blank;
-      await cgroup.kill();
-      const folder = new ContainerFolder(this.#containersDir, spec.id);
-      await removeParts({ spec, cgroup, folder });
-    } catch (error) {
-      this.#options.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
-    }
-    this.#forget(spec.id, blank.uidSlot, network);
-  }
-
   #forget(id: string, uidSlot: number, network: NetworkSlot | undefined): void {
     this.#containers.delete(id);
     this.#uidSlots.free(uidSlot);
@@ -283,7 +178,7 @@ class ContainerEngine implements Engine {
   }
 
   #ownsCgroup(name: string): boolean {
-    if (this.#blanks.owns(name) || this.#reserved.size > 0) return true;
+    if (this.#blanks.owns(name) || this.#starter.count > 0) return true;
     return [...this.#containers.values()].some(({ parts }) => parts.cgroup.name === name);
   }
 
@@ -317,35 +212,6 @@ class ContainerEngine implements Engine {
       this.#options.log.error({ error: String(error) }, 'launcher cannot be replaced');
     }
   }
-}
-
-/** What a start has taken so far. */
-interface Made {
-  network?: NetworkSlot | undefined;
-  blank?: ReadyBlank;
-  container?: LiveContainer;
-}
-
-function stateOf(parts: {
-  spec: ContainerSpec;
-  uidSlot: number;
-  cgroup: { name: string };
-  network?: NetworkSlot | undefined;
-}): ContainerState {
-  const { spec, uidSlot, cgroup, network } = parts;
-  return {
-    version: 1,
-    spec: withoutSecrets(spec),
-    uidSlot,
-    cgroup: cgroup.name,
-    ...(network === undefined ? {} : { networkSlot: network.number }),
-  };
-}
-
-function makeFifo(path: string, owner: number): void {
-  syscalls.mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0);
-  // The program may open its streams again by /dev/stdout
-  chownSync(path, owner, owner);
 }
 
 function closing(): HearthError {

@@ -40,7 +40,7 @@ export function planStart(spec: ContainerSpec, prepared: PreparedContainer): Sta
 
 function planUpper(spec: ContainerSpec): UpperPlan {
   const { upperDir, resources } = spec;
-  if (upperDir === undefined) return { kind: 'memory', bytes: resources.tmpBytes };
+  if (upperDir === undefined) return { kind: 'memory', bytes: resources.diskBytes };
   return { kind: 'folder', parent: posix.dirname(upperDir), name: posix.basename(upperDir) };
 }
 

@@ -44,7 +44,7 @@ export function containerSpecOf(
       memoryBytes: request.memoryBytes,
       cpuMillis: request.cpuMillis,
       pids: request.pids,
-      tmpBytes: LIMITS.instanceTmpBytes,
+      diskBytes: LIMITS.instanceDiskBytes,
       openFiles: LIMITS.instanceOpenFiles,
     },
     network: 'bridge',

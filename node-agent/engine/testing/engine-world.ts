@@ -83,7 +83,7 @@ export function makeSpec(
       memoryBytes: 128 * 1024 * 1024,
       cpuMillis: 1000,
       pids: 64,
-      tmpBytes: 32 * 1024 * 1024,
+      diskBytes: 32 * 1024 * 1024,
       openFiles: 256,
     },
     network: 'none',

@@ -1,0 +1,191 @@
+import { chownSync, mkdirSync, rmSync } from 'node:fs';
+import { HearthError } from '../../lib/errors.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { BlankPool, ReadyBlank } from './blank-pool.ts';
+import type { EngineCgroups } from './cgroup.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
+import type { Container } from './engine-types.ts';
+import { type LauncherClient, StartRefused } from './launcher-client.ts';
+import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
+import { LiveContainer, removeParts, workDir } from './live-container.ts';
+import { type EngineNetwork, netnsPath } from './network.ts';
+import type { NetworkSlot } from './network-plan.ts';
+import { checkSpec } from './spec-check.ts';
+import { startError } from './start-error.ts';
+import { planStart } from './start-plan.ts';
+import { syscalls } from './syscalls.ts';
+
+const START_MS = 15_000;
+
+/** What of the engine a start uses. */
+export interface StartContext {
+  containersDir: string;
+  cgroups: EngineCgroups;
+  network: EngineNetwork;
+  blanks: BlankPool;
+  /** All that were launched, or are about to be, by id. */
+  containers: Map<string, LiveContainer>;
+  launcher: () => Promise<LauncherClient>;
+  log: Log;
+  /** Takes a container out of the engine's books and gives its slots back. */
+  forget: (id: string, uidSlot: number, network: NetworkSlot | undefined) => void;
+}
+
+/** The way from a spec to a running program; nothing of a start that fails is left. */
+export class ContainerStarter {
+  readonly #context: StartContext;
+  /** Ids of starts under way. */
+  readonly #reserved = new Set<string>();
+  readonly #starting = new Set<Promise<unknown>>();
+
+  constructor(context: StartContext) {
+    this.#context = context;
+  }
+
+  /** Starts under way. */
+  get count(): number {
+    return this.#reserved.size;
+  }
+
+  /** Resolves when no start is under way. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#starting);
+  }
+
+  start(spec: ContainerSpec): Promise<Container> {
+    const started = this.#start(spec);
+    this.#starting.add(started);
+    const forget = (): void => void this.#starting.delete(started);
+    started.then(forget, forget);
+    return started;
+  }
+
+  async #start(spec: ContainerSpec): Promise<Container> {
+    const began = performance.now();
+    checkSpec(spec);
+    if (this.#context.containers.has(spec.id) || this.#reserved.has(spec.id)) {
+      throw new HearthError('Conflict', `container "${spec.id}" exists already`);
+    }
+    this.#reserved.add(spec.id);
+    const made: Made = {};
+    try {
+      made.network = spec.network === 'bridge' ? await this.#context.network.acquire() : undefined;
+      made.blank = await this.#context.blanks.take();
+      const queued = performance.now();
+      made.container = this.#prepare(spec, made.blank, made.network);
+      await this.#launch(made.container, made.blank);
+      const queueMs = queued - began;
+      made.container.timings = { queueMs, spawnMs: performance.now() - queued };
+      return made.container;
+    } catch (error) {
+      await this.#undo(spec, made);
+      throw error instanceof StartRefused ? startError(error.failure, spec.argv) : error;
+    } finally {
+      this.#reserved.delete(spec.id);
+      this.#context.blanks.fill();
+    }
+  }
+
+  /** Writes down what will be made, then makes it: an end in between leaves nothing unknown. */
+  #prepare(
+    spec: ContainerSpec,
+    blank: ReadyBlank,
+    network: NetworkSlot | undefined,
+  ): LiveContainer {
+    const { cgroup, uidSlot } = blank;
+    const folder = new ContainerFolder(this.#context.containersDir, spec.id);
+    folder.create();
+    folder.writeState(stateOf({ spec, uidSlot, cgroup, network }));
+    if (spec.upperDir !== undefined) {
+      mkdirSync(spec.upperDir, { recursive: true, mode: 0o755 });
+      mkdirSync(workDir(spec.upperDir), { mode: 0o700 });
+    }
+    if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
+    const owner = blank.uidBase + spec.user.uid;
+    makeFifo(folder.stdout, owner);
+    makeFifo(folder.stderr, owner);
+    if (spec.statusPipe === true) makeFifo(folder.status, owner);
+    this.#context.cgroups.limit(cgroup, spec.resources);
+    const container = new LiveContainer({
+      spec,
+      uidSlot,
+      folder,
+      cgroup,
+      ...(network === undefined ? {} : { network }),
+      log: this.#context.log,
+      onRemoved: () => this.#context.forget(spec.id, uidSlot, network),
+    });
+    // Before the launch: the report of a quick end may come with the report of the start
+    this.#context.containers.set(spec.id, container);
+    return container;
+  }
+
+  async #launch(container: LiveContainer, blank: ReadyBlank): Promise<void> {
+    const { spec, folder, cgroup, network } = container.parts;
+    const plan = planStart(spec, {
+      uidBase: blank.uidBase,
+      stdout: folder.stdout,
+      stderr: folder.stderr,
+      ...(spec.statusPipe === true ? { status: folder.status } : {}),
+      ...(network === undefined ? {} : { netns: netnsPath(network) }),
+    });
+    // A child that hangs ends by its cgroup, and its outcome pipe says that it did
+    const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
+    try {
+      const process = await (await this.#context.launcher()).start(blank.name, plan);
+      container.running(process);
+      folder.writeState({ ...stateOf(container.parts), process });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Takes back a failed start; the start's own error is the one that counts. */
+  async #undo(spec: ContainerSpec, made: Made): Promise<void> {
+    const { blank, container, network } = made;
+    if (blank === undefined) {
+      if (network !== undefined) void this.#context.network.release(network);
+      return;
+    }
+    try {
+      container?.detach();
+      const { cgroup } = blank;
+      await cgroup.kill();
+      const folder = new ContainerFolder(this.#context.containersDir, spec.id);
+      await removeParts({ spec, cgroup, folder });
+    } catch (error) {
+      this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
+    }
+    this.#context.forget(spec.id, blank.uidSlot, network);
+  }
+}
+
+/** What a start has taken so far. */
+interface Made {
+  network?: NetworkSlot | undefined;
+  blank?: ReadyBlank;
+  container?: LiveContainer;
+}
+
+function stateOf(parts: {
+  spec: ContainerSpec;
+  uidSlot: number;
+  cgroup: { name: string };
+  network?: NetworkSlot | undefined;
+}): ContainerState {
+  const { spec, uidSlot, cgroup, network } = parts;
+  return {
+    version: 1,
+    spec: withoutSecrets(spec),
+    uidSlot,
+    cgroup: cgroup.name,
+    ...(network === undefined ? {} : { networkSlot: network.number }),
+  };
+}
+
+function makeFifo(path: string, owner: number): void {
+  syscalls.mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0);
+  // The program may open its streams again by /dev/stdout
+  chownSync(path, owner, owner);
+}

@@ -1,0 +1,32 @@
+/** What happened to a container, in the order of its life; names as Docker's events have them. */
+export type EngineAction =
+  | 'create'
+  | 'start'
+  | 'ready'
+  | 'pause'
+  | 'unpause'
+  | 'exec'
+  | 'oom'
+  | 'pids-limit'
+  | 'disk-limit'
+  | 'kill'
+  | 'die'
+  | 'destroy';
+
+/** One event of the engine. */
+export interface EngineEvent {
+  /** Epoch milliseconds. */
+  timeMs: number;
+  action: EngineAction;
+  /** The container's. */
+  id: string;
+  labels: Readonly<Record<string, string>>;
+  /**
+   * Plain facts of the action. `die`: `exitCode` or `signal`, `oomKilled`. `oom`: `limitBytes`,
+   * `peakBytes`. `exec`: `execId`, `exitCode`. `kill`: `signal`, `afterGrace`. `pids-limit`: `limit`.
+   */
+  attributes: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Hears every event; must not throw and must not wait. */
+export type EngineEventListener = (event: EngineEvent) => void;
