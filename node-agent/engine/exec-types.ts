@@ -1,4 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
+import type { ExecExit } from '../../lib/container-api.ts';
+
+export type { ExecExit, PathStat } from '../../lib/container-api.ts';
 
 /** A further program in a container that runs. */
 export interface ExecSpec {
@@ -15,12 +18,6 @@ export interface ExecSpec {
   tty?: { rows: number; columns: number };
 }
 
-/** How a program in a container ended. */
-export interface ExecExit {
-  code?: number;
-  signal?: number;
-}
-
 /** A program that was executed in a container. It ends with the container at the latest. */
 export interface ExecProcess {
   /** `[0-9a-f]{16}`. */
@@ -35,15 +32,4 @@ export interface ExecProcess {
   /** Of its terminal. */
   resize(rows: number, columns: number): void;
   signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void;
-}
-
-/** What stands at a path in a container. */
-export interface PathStat {
-  name: string;
-  sizeBytes: number;
-  /** With the type's bits, as stat(2) has them. */
-  mode: number;
-  mtimeMs: number;
-  /** Of a link; else empty. */
-  linkTarget: string;
 }
