@@ -127,4 +127,6 @@ export const LIMITS = {
   logSweepMs: 3_600_000,
   logFollowersMax: 256,
   logFollowBytesMax: 4 * MIB,
+  /** What happened to containers, kept for readers that come later. */
+  agentEventsMax: 1_000,
 } as const;

@@ -10,6 +10,7 @@ import { VERSION } from '../lib/version.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { countedImages } from './counted-images.ts';
 import type { Engine } from './engine/engine-types.ts';
+import { EventLog } from './events/event-log.ts';
 import type { ImageStore } from './images/image-store-types.ts';
 import { memoryForInstances } from './instances/admission.ts';
 import { liveGateways } from './instances/drain.ts';
@@ -27,6 +28,8 @@ import { RecordWriter } from './state/record-writer.ts';
 /** What an agent stands on. */
 export interface AgentParts {
   engine: Engine;
+  /** Where the engine says what happens; default: one that hears the agent only. */
+  events?: EventLog;
   images: ImageStore;
   store: Store;
   /** Text of the containers' /etc/resolv.conf. */
@@ -52,6 +55,7 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
     log,
     onDropped: (bytes) => agentMetrics.logDroppedBytes.inc(bytes),
   });
+  const events = parts.events ?? new EventLog(config.name);
   const records = new RecordWriter(parts.store, log);
   const images = countedImages(parts.images, agentMetrics);
   const memoryBytes = parts.nodeMemoryBytes ?? machineMemoryBytes();
@@ -63,6 +67,7 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
     records,
     log,
     metrics: agentMetrics,
+    onEvent: events.add,
     memoryForInstancesBytes,
   });
   let address = '';

@@ -9,6 +9,7 @@ import type { Log } from '../lib/telemetry/log.ts';
 import { type AgentParts, runAgent } from './agent.ts';
 import { createEngine } from './engine/engine.ts';
 import { resolvConf } from './engine/resolvers.ts';
+import { EventLog } from './events/event-log.ts';
 import { createImageStore } from './images/image-store.ts';
 import { claim } from './state/claim.ts';
 import { agentFolders, engineName, makeAgentFolders } from './state/folders.ts';
@@ -90,15 +91,18 @@ async function openParts(
     opened.images = createImageStore({ dir: folders.images, registry, log });
   }
   if (opened.engine === undefined) {
+    const events = new EventLog(name);
     const engine = await createEngine({
       name: engineName(dataRoot, name),
       stateDir: folders.engine,
       subnet: config.subnet,
       uidBase: config.uidBase,
       log,
+      onEvent: events.add,
     });
     undo.add(() => engine.close());
     opened.engine = engine;
+    opened.events = events;
   }
   return opened as AgentParts;
 }

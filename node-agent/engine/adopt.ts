@@ -1,6 +1,8 @@
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { EngineCgroups } from './cgroup.ts';
+import { dieAttributes, emitterOf } from './container-events.ts';
 import { ContainerFolder, type ContainerState, listContainerIds } from './container-state.ts';
+import type { EngineEventListener } from './engine-event.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { isSameProcess } from './process-identity.ts';
@@ -16,6 +18,7 @@ export interface AdoptInputs {
   /** Takes the network slot of a living container. */
   claimNetwork: (number: number) => NetworkSlot;
   onRemoved: (id: string, uidSlot: number, network: NetworkSlot | undefined) => void;
+  onEvent: EngineEventListener | undefined;
 }
 
 /**
@@ -55,9 +58,10 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
     cgroup,
     ...(network === undefined ? {} : { network }),
     log: inputs.log,
+    emit: emitterOf(spec, inputs.onEvent),
     onRemoved: () => inputs.onRemoved(spec.id, uidSlot, network),
   });
-  container.running(process);
+  container.adopted(process);
   return container;
 }
 
@@ -73,6 +77,9 @@ async function removeLeftover(
     const cgroup = inputs.cgroups.open(state.cgroup);
     await removeParts({ spec: state.spec, cgroup, folder });
     inputs.onRemoved(id, state.uidSlot, undefined);
+    const emit = emitterOf(state.spec, inputs.onEvent);
+    if (state.process !== undefined) emit('die', dieAttributes({ oomKilled: false }));
+    emit('destroy');
     inputs.log.info({ container: id }, 'leftover container removed');
   } catch (error) {
     inputs.log.warn({ container: id, error: String(error) }, 'leftover container stays');

@@ -3,8 +3,10 @@ import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { BlankPool, ReadyBlank } from './blank-pool.ts';
 import type { EngineCgroups } from './cgroup.ts';
+import { emitterOf } from './container-events.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
+import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
@@ -28,6 +30,7 @@ export interface StartContext {
   containers: Map<string, LiveContainer>;
   launcher: () => Promise<LauncherClient>;
   log: Log;
+  onEvent: EngineEventListener | undefined;
   /** Takes a container out of the engine's books and gives its slots back. */
   forget: (id: string, uidSlot: number, network: NetworkSlot | undefined) => void;
 }
@@ -114,10 +117,12 @@ export class ContainerStarter {
       cgroup,
       ...(network === undefined ? {} : { network }),
       log: this.#context.log,
+      emit: emitterOf(spec, this.#context.onEvent),
       onRemoved: () => this.#context.forget(spec.id, uidSlot, network),
     });
     // Before the launch: the report of a quick end may come with the report of the start
     this.#context.containers.set(spec.id, container);
+    container.parts.emit('create');
     return container;
   }
 
@@ -134,7 +139,7 @@ export class ContainerStarter {
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
     try {
       const process = await (await this.#context.launcher()).start(blank.name, plan);
-      container.running(process);
+      container.started(process);
       folder.writeState({ ...stateOf(container.parts), process });
     } finally {
       clearTimeout(timer);
@@ -158,6 +163,7 @@ export class ContainerStarter {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
     }
     this.#context.forget(spec.id, blank.uidSlot, network);
+    container?.parts.emit('destroy');
   }
 }
 

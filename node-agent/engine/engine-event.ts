@@ -24,6 +24,7 @@ export interface EngineEvent {
   /**
    * Plain facts of the action. `die`: `exitCode` or `signal`, `oomKilled`. `oom`: `limitBytes`,
    * `peakBytes`. `exec`: `execId`, `exitCode`. `kill`: `signal`, `afterGrace`. `pids-limit`: `limit`.
+   * `ready`: `afterMs` since the start began.
    */
   attributes: Readonly<Record<string, string | number | boolean>>;
 }

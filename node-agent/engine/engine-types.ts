@@ -59,11 +59,17 @@ export interface Container {
   /** Sends a signal to PID 1. */
   signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void;
   /** Kills every process of the container and waits for its end. */
-  kill(): Promise<ExitStatus>;
+  kill(options?: KillOptions): Promise<ExitStatus>;
   /** Removes what is left on the host: cgroups, network slot, folders. After `exited`. */
   remove(): Promise<void>;
   /** Bytes in use and the peak, from the cgroup. */
   memory(): Promise<{ currentBytes: number; peakBytes: number }>;
+}
+
+/** What the event of a kill says besides the signal. */
+export interface KillOptions {
+  /** It had its time after SIGTERM, and was still there. */
+  afterGrace?: boolean;
 }
 
 export interface ContainerTimings {

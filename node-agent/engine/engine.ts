@@ -102,6 +102,7 @@ class ContainerEngine implements Engine {
       containers: this.#containers,
       launcher: () => this.#launcher,
       log: options.log,
+      onEvent: options.onEvent,
       forget: (id, uidSlot, network) => this.#forget(id, uidSlot, network),
     });
   }
@@ -132,6 +133,7 @@ class ContainerEngine implements Engine {
       ownsContainer: (id) => this.#containers.has(id),
       ownsCgroup: (name) => this.#ownsCgroup(name),
       log: this.#options.log,
+      onEvent: this.#options.onEvent,
       claimNetwork: (number) => this.#network.adopt(number),
       onRemoved: (id, uidSlot, network) => this.#forget(id, uidSlot, network),
     });

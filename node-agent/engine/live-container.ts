@@ -3,14 +3,17 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerCgroup } from './cgroup.ts';
+import { dieAttributes, type Emit } from './container-events.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
 import type { ContainerFolder } from './container-state.ts';
-import type { Container, ContainerTimings } from './engine-types.ts';
+import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
 import { exitStatus } from './start-error.ts';
 import { syscalls } from './syscalls.ts';
+
+type Signal = Parameters<Container['signal']>[0];
 
 /** How long the last output may be on its way after the last process has ended. */
 const OUTPUT_END_MS = 500;
@@ -23,6 +26,7 @@ export interface ContainerParts {
   cgroup: ContainerCgroup;
   network?: NetworkSlot;
   log: Log;
+  emit: Emit;
   /** Gives the slots back, and forgets the container. */
   onRemoved: () => void;
 }
@@ -39,6 +43,7 @@ export class LiveContainer implements Container {
   readonly #statusLine: StatusLine | undefined;
   timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
   #process: { pid: number; startTime: string } | undefined;
+  #saidStart = false;
   #pidfd: number | undefined;
   #resolveExited: (status: ExitStatus) => void = () => {};
   #ended = false;
@@ -67,8 +72,19 @@ export class LiveContainer implements Container {
     return this.#process;
   }
 
-  /** The program runs as this process. */
-  running(process: { pid: number; startTime: string }): void {
+  /** Its program was executed. */
+  started(process: { pid: number; startTime: string }): void {
+    this.#runsAs(process);
+    this.#sayStart();
+  }
+
+  /** Its program was executed by an earlier process of the engine, which said so. */
+  adopted(process: { pid: number; startTime: string }): void {
+    this.#saidStart = true;
+    this.#runsAs(process);
+  }
+
+  #runsAs(process: { pid: number; startTime: string }): void {
     this.#process = process;
     try {
       const pidfd = syscalls.pidfdOpen(process.pid);
@@ -91,27 +107,24 @@ export class LiveContainer implements Container {
     await Promise.race([this.#output.ended(), sleep(OUTPUT_END_MS, undefined, { ref: false })]);
     this.#output.close();
     this.#statusLine?.close();
-    this.#resolveExited(exitStatus(status, cgroup.oomKills()));
+    const exit = exitStatus(status, cgroup.oomKills());
+    this.#sayEnd(exit);
+    this.#resolveExited(exit);
   }
 
   onOutput(listener: OutputListener): void {
     this.#output.listen(listener);
   }
 
-  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void {
-    if (this.#pidfd === undefined) return;
-    try {
-      syscalls.pidfdSendSignal(this.#pidfd, constants.signals[signal]);
-    } catch {
-      // It ended meanwhile, which is what most signals are for
-    }
+  signal(signal: Signal): void {
+    if (this.#send(signal)) this.parts.emit('kill', { signal: constants.signals[signal] });
   }
 
-  async kill(): Promise<ExitStatus> {
-    if (!this.#ended) {
-      await this.parts.cgroup.kill();
-      this.signal('SIGKILL');
-    }
+  async kill(options: KillOptions = {}): Promise<ExitStatus> {
+    if (this.#ended) return this.exited;
+    this.parts.emit('kill', { signal: constants.signals.SIGKILL, ...options });
+    await this.parts.cgroup.kill();
+    this.#send('SIGKILL');
     return this.exited;
   }
 
@@ -135,6 +148,35 @@ export class LiveContainer implements Container {
     if (!this.#ended) await this.kill();
     await removeParts(this.parts);
     this.parts.onRemoved();
+    this.parts.emit('destroy');
+  }
+
+  /** False when it has ended. */
+  #send(signal: Signal): boolean {
+    if (this.#pidfd === undefined) return false;
+    try {
+      syscalls.pidfdSendSignal(this.#pidfd, constants.signals[signal]);
+      return true;
+    } catch {
+      // It ended meanwhile, which is what most signals are for
+      return false;
+    }
+  }
+
+  /** The report of a quick end can be read before the start that waits for its own has gone on. */
+  #sayStart(): void {
+    if (this.#saidStart) return;
+    this.#saidStart = true;
+    this.parts.emit('start');
+  }
+
+  #sayEnd(exit: ExitStatus): void {
+    this.#sayStart();
+    if (exit.oomKilled) {
+      const limitBytes = this.spec.resources.memoryBytes;
+      this.parts.emit('oom', { limitBytes, peakBytes: this.parts.cgroup.memory().peakBytes });
+    }
+    this.parts.emit('die', dieAttributes(exit));
   }
 
   #closePidfd(): void {

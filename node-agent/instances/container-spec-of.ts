@@ -3,6 +3,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { ImageConfig } from '../../lib/oci/types.ts';
 import type { StartInstanceRequest } from '../api/types.ts';
 import type { ContainerSpec } from '../engine/container-spec.ts';
+import { LABELS } from '../events/event-info.ts';
 import type { ContainerUser } from '../images/user-of.ts';
 
 /** What the agent adds to a start: names and host paths of its own. */
@@ -34,6 +35,7 @@ export function containerSpecOf(
   return {
     id: site.id,
     hostname: site.id,
+    labels: { [LABELS.function]: request.functionName, [LABELS.revision]: request.revisionId },
     layers: site.layers,
     argv: argvOf(request, config),
     env: envOf(request, config, site.id),

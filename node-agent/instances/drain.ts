@@ -75,6 +75,6 @@ export async function terminate(instance: Instance, graceMs: number): Promise<Te
   const first = await Promise.race([container.exited, grace]);
   over.abort();
   if (first !== 'grace-over') return 'stopped';
-  await container.kill();
+  await container.kill({ afterGrace: true });
   return 'killed-after-grace';
 }

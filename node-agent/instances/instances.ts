@@ -7,6 +7,7 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import { type AgentMetrics, observePhases } from '../agent-metrics.ts';
 import type { DrainRequest, InstanceStatus, StartInstanceRequest } from '../api/types.ts';
 import type { ExitStatus } from '../engine/container-spec.ts';
+import type { EngineEventListener } from '../engine/engine-event.ts';
 import type { Container } from '../engine/engine-types.ts';
 import type { InstanceLog } from '../logs/instance-log.ts';
 import type { Logs } from '../logs/logs.ts';
@@ -33,6 +34,7 @@ export interface InstancesOptions extends StartParts {
   files: InstanceFiles;
   metrics: AgentMetrics;
   log: Log;
+  onEvent: EngineEventListener;
   /** Memory that instances may have together. */
   memoryForInstancesBytes: number;
   expose: Expose;
@@ -220,8 +222,15 @@ export class Instances {
       throw error;
     }
     this.#watch(new Instance({ record, limits, container, log, exposure }));
+    this.#sayReady(container, record);
     void this.#options.records.put(record);
     return record;
+  }
+
+  #sayReady({ id, spec }: Container, { readyAtMs, startedAtMs }: InstanceRecord): void {
+    const { labels = {} } = spec;
+    const attributes = { afterMs: readyAtMs - startedAtMs };
+    this.#options.onEvent({ timeMs: readyAtMs, action: 'ready', id, labels, attributes });
   }
 
   /** Where the instance itself listens. */
