@@ -129,4 +129,21 @@ export const LIMITS = {
   logFollowBytesMax: 4 * MIB,
   /** What happened to containers, kept for readers that come later. */
   agentEventsMax: 1_000,
+
+  // Containers that users run by hand
+  containerEnvBytesMax: 64 * KIB,
+  containerArgumentsMax: 1_000,
+  containerArgumentBytesMax: 128 * KIB,
+  containerPortsMax: 64,
+  containerMountsMax: 32,
+  containerEgressMax: 64,
+  containerAliasesMax: 16,
+  containerOpenFilesMax: 1_048_576,
+  containerDiskBytesMin: MIB,
+  containerDiskBytesMax: 256 * GIB,
+  containerInodesMax: 10_000_000,
+  /** Of those that ended: the oldest go, with their logs. */
+  containersEndedMax: 200,
+  /** Requests that wait for an end, or read stats: one connection each. */
+  containerWatchersMax: 1_000,
 } as const;

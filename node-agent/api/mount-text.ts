@@ -1,0 +1,39 @@
+import { posix } from 'node:path';
+import type { ContainerMount } from '../engine/container-spec.ts';
+
+/** Names of volumes, which are folders' names too. */
+export const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
+
+const FORM = 'VOLUME:TARGET[:ro] or /PATH:TARGET[:ro]';
+const PATH_BYTES_MAX = 4095;
+
+/**
+ * A volume or a folder of the host as `docker run -v` takes it. A text instead is what is wrong
+ * with it.
+ */
+export function parseMount(text: string): ContainerMount | string {
+  const [source = '', target, mode = 'rw', ...more] = text.split(':');
+  if (target === undefined || source === '' || more.length > 0) return `must be ${FORM}`;
+  if (mode !== 'rw' && mode !== 'ro') return `has an option that is neither ro nor rw: "${mode}"`;
+  const fault = targetFault(target);
+  if (fault !== undefined) return fault;
+  const readOnly = mode === 'ro';
+  if (source.startsWith('/')) {
+    if (!isPlain(source)) return 'names a path of the host that is not plain and absolute';
+    return { kind: 'bind', source, target, readOnly };
+  }
+  if (VOLUME_NAME.test(source)) return { kind: 'volume', volume: source, target, readOnly };
+  return `names a volume that does not match ${VOLUME_NAME.source}; a path of the host starts with /`;
+}
+
+/** What is wrong with a path at which something shall be mounted, if anything. */
+export function targetFault(target: string): string | undefined {
+  if (target === '/') return 'cannot be mounted over /';
+  if (!target.startsWith('/')) return `has a target that is not absolute: "${target.slice(0, 80)}"`;
+  return isPlain(target) ? undefined : `has a target that is not plain: "${target.slice(0, 80)}"`;
+}
+
+function isPlain(path: string): boolean {
+  const isShort = Buffer.byteLength(path) <= PATH_BYTES_MAX;
+  return isShort && posix.normalize(path) === path && !path.endsWith('/') && !path.includes('\0');
+}
