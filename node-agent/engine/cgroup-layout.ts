@@ -8,8 +8,13 @@ export interface CgroupLayout {
   v2?: string;
 }
 
-/** The v1 controllers that containers join, if they are mounted. */
-export const V1_CONTROLLERS = ['memory', 'cpu', 'pids', 'freezer'] as const;
+/** The v1 controllers that containers join, if they are mounted; some share a hierarchy. */
+const V1_CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'] as const;
+
+/** Mount points of all hierarchies that containers join, each once. */
+export function hierarchies({ v1, v2 }: CgroupLayout): string[] {
+  return [...new Set([...Object.values(v1), ...(v2 === undefined ? [] : [v2])])];
+}
 
 /**
  * Reads /proc/mounts (fstab(5) fields). `v2Controllers` is the text of the v2 tree's
@@ -27,6 +32,8 @@ export function parseCgroupLayout(mounts: string, v2Controllers: string): Cgroup
       if (names.includes(controller)) v1[controller] ??= folder;
     }
   }
+  // cpu.stat of a v2 tree counts time without any controller, and each hierarchy joined costs a start
+  if (v2 !== undefined) delete v1.cpuacct;
   const onV2 = v2Controllers.trim().split(/\s+/).includes('memory');
   if (!onV2 && v1.memory === undefined) return undefined;
   const version = onV2 ? 'v2' : 'v1';

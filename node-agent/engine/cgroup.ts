@@ -1,24 +1,17 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
-import { type CgroupLayout, parseCgroupLayout } from './cgroup-layout.ts';
-import {
-  type CgroupPlan,
-  type CgroupWrite,
-  engineFolder,
-  parseOomKills,
-  planCgroup,
-  planEngineCgroup,
-  planLimits,
-} from './cgroup-plan.ts';
+import { readIfThere, writeIfThere } from './cgroup-file.ts';
+import { type CgroupLayout, hierarchies, parseCgroupLayout } from './cgroup-layout.ts';
+import { type CgroupWrite, planLimits } from './cgroup-limits.ts';
+import { containerFolder, engineFolder, planCgroup, planEngineCgroup } from './cgroup-plan.ts';
+import { ContainerCgroup } from './container-cgroup.ts';
 import type { ContainerResources } from './container-spec.ts';
 
-const REMOVE_TRIES = 40;
-const REMOVE_WAIT_MS = 5;
-const KILL_ROUNDS = 50;
 /** Processes may fork while they are moved. */
 const EVACUATE_TRIES = 10;
 const LEAF = 'init';
+
+export type { ContainerCgroup } from './container-cgroup.ts';
 
 /** The layout of this machine. @throws HearthError KernelUnsupported */
 export function detectCgroupLayout(): CgroupLayout {
@@ -60,14 +53,14 @@ export class EngineCgroups {
 
   /** Sets the limits of a container. */
   limit(cgroup: ContainerCgroup, resources: ContainerResources): void {
-    const container = { engine: this.#engine, name: cgroup.name, resources };
-    for (const write of planLimits(this.#layout, container)) writeFile(write);
+    const at = containerFolder(this.#engine, cgroup.name);
+    for (const write of planLimits(this.#layout, at, resources)) writeFile(write);
   }
 
   /** Names of all that exist in any hierarchy. */
   names(): Set<string> {
     const found = new Set<string>();
-    for (const root of this.#roots()) {
+    for (const root of hierarchies(this.#layout)) {
       for (const entry of listFolders(engineFolder(root, this.#engine))) found.add(entry);
     }
     return found;
@@ -75,7 +68,7 @@ export class EngineCgroups {
 
   /** Removes the engine's own folders; `/hearth` too if no other engine is there. */
   removeAll(): void {
-    for (const root of this.#roots()) {
+    for (const root of hierarchies(this.#layout)) {
       for (const path of [engineFolder(root, this.#engine), `${root}/hearth`]) {
         try {
           rmdirSync(path);
@@ -83,81 +76,6 @@ export class EngineCgroups {
           // Another engine's, or containers that were told to stay
         }
       }
-    }
-  }
-
-  #roots(): string[] {
-    const { v1, v2 } = this.#layout;
-    return [...Object.values(v1), ...(v2 === undefined ? [] : [v2])];
-  }
-}
-
-/** The cgroups of one container. */
-export class ContainerCgroup {
-  readonly name: string;
-  readonly #plan: CgroupPlan;
-
-  constructor(name: string, plan: CgroupPlan) {
-    this.name = name;
-    this.#plan = plan;
-  }
-
-  /** Folders to join. */
-  get folders(): readonly string[] {
-    return this.#plan.folders;
-  }
-
-  /** Sends SIGKILL to every process in it, those forked meanwhile too. */
-  async kill(): Promise<void> {
-    if (this.#plan.killFile !== undefined) {
-      try {
-        return writeFileSync(this.#plan.killFile, '1');
-      } catch (error) {
-        if (errnoCode(error) !== 'ENOENT') throw error;
-      }
-    }
-    await this.#killFrozen();
-  }
-
-  /** Process ids in it. */
-  processes(): number[] {
-    const found = new Set<number>();
-    for (const path of this.#plan.folders) {
-      for (const pid of (readIfThere(`${path}/cgroup.procs`) ?? '').split('\n')) {
-        if (pid !== '') found.add(Number(pid));
-      }
-    }
-    return [...found];
-  }
-
-  /** Times the kernel killed something in it for want of memory. */
-  oomKills(): number {
-    return parseOomKills(readIfThere(this.#plan.memory.events) ?? '');
-  }
-
-  /** Bytes in use, and the most there were (0 where the kernel does not keep it). */
-  memory(): { currentBytes: number; peakBytes: number } {
-    return {
-      currentBytes: Number(readIfThere(this.#plan.memory.current) ?? 0),
-      peakBytes: Number(readIfThere(this.#plan.memory.peak) ?? 0),
-    };
-  }
-
-  /** Removes the folders; the kernel says EBUSY until the last process is reaped. */
-  async remove(): Promise<void> {
-    for (const path of this.#plan.folders) await removeFolder(path);
-  }
-
-  async #killFrozen(): Promise<void> {
-    const state =
-      this.#plan.freezer === undefined ? undefined : `${this.#plan.freezer}/freezer.state`;
-    for (let round = 0; round < KILL_ROUNDS; round++) {
-      writeIfThere(state, 'FROZEN');
-      const pids = this.processes();
-      for (const pid of pids) killIfThere(pid);
-      writeIfThere(state, 'THAWED');
-      if (pids.length === 0) return;
-      await sleep(REMOVE_WAIT_MS);
     }
   }
 }
@@ -211,48 +129,11 @@ function unsupported(path: string, cause: unknown): HearthError {
   return new HearthError('KernelUnsupported', `cannot set up cgroup ${path}: ${reason}`, { cause });
 }
 
-async function removeFolder(path: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return rmdirSync(path);
-    } catch (error) {
-      if (errnoCode(error) === 'ENOENT') return;
-      if (errnoCode(error) !== 'EBUSY' || tries >= REMOVE_TRIES) throw error;
-    }
-    await sleep(REMOVE_WAIT_MS * Math.min(tries, 10));
-  }
-}
-
 function listFolders(path: string): string[] {
   try {
     const entries = readdirSync(path, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   } catch {
     return [];
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function writeIfThere(path: string | undefined, text: string): void {
-  if (path === undefined) return;
-  try {
-    writeFileSync(path, text);
-  } catch {
-    // The folder went with its last process, or the process ended
-  }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended by itself
   }
 }

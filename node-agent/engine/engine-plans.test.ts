@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCgroupLayout } from './cgroup-layout.ts';
-import { parseOomKills, planCgroup, planEngineCgroup, planLimits } from './cgroup-plan.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
 import { parseOutcome } from './launcher/outcome.ts';
@@ -15,67 +13,6 @@ import { exitStatus, startError } from './start-error.ts';
 import { planSkeleton, planStart } from './start-plan.ts';
 import { gatewayAddress, parseSubnet, slotAddress, slotCount } from './subnet.ts';
 import { makeSpec } from './testing/engine-world.ts';
-
-const HYBRID = `cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu,cpuacct 0 0
-cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0
-cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0
-cgroup /sys/fs/cgroup/cpuset cgroup rw,cpuset 0 0
-cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
-`;
-const PURE = 'cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n';
-const RESOURCES = { memoryBytes: 1000, cpuMillis: 250, pids: 7, diskBytes: 1, openFiles: 1 };
-
-test('a hybrid machine has its limits on v1 and its kill switch on v2', () => {
-  const layout = parseCgroupLayout(HYBRID, '');
-  assert.ok(layout !== undefined);
-  assert.deepEqual(Object.keys(layout.v1).sort(), ['cpu', 'memory', 'pids']);
-  const plan = planCgroup(layout, 'e', 'c');
-  assert.equal(plan.killFile, '/sys/fs/cgroup/unified/hearth/e/c/cgroup.kill');
-  assert.equal(plan.memory.events, '/sys/fs/cgroup/memory/hearth/e/c/memory.oom_control');
-  const limits = planLimits(layout, { engine: 'e', name: 'c', resources: RESOURCES });
-  const at = (file: string) => limits.find(({ path }) => path.endsWith(file))?.value;
-  assert.deepEqual(
-    [at('memory.limit_in_bytes'), at('cpu.cfs_quota_us'), at('pids.max')],
-    ['1000', '25000', '7'],
-  );
-  assert.equal(limits.filter(({ path }) => path.endsWith('notify_on_release')).length, 3);
-});
-
-test('a pure v2 machine has everything in one folder, with controllers switched on above it', () => {
-  const layout = parseCgroupLayout(PURE, 'cpuset cpu io memory pids\n');
-  assert.ok(layout !== undefined);
-  assert.deepEqual(layout.v1, {});
-  const plan = planCgroup(layout, 'e', 'c');
-  assert.deepEqual(plan.folders, ['/sys/fs/cgroup/hearth/e/c']);
-  assert.equal(plan.memory.peak, '/sys/fs/cgroup/hearth/e/c/memory.peak');
-  const limits = planLimits(layout, { engine: 'e', name: 'c', resources: RESOURCES });
-  assert.deepEqual(
-    limits.map(({ value }) => value),
-    ['1000', '0', '25000 100000', '7'],
-  );
-  const enabled = planEngineCgroup(layout, 'e').flatMap(({ writes }) =>
-    writes.map(({ path }) => path),
-  );
-  assert.deepEqual(
-    enabled,
-    ['', '/hearth', '/hearth/e'].map((part) => `/sys/fs/cgroup${part}/cgroup.subtree_control`),
-  );
-});
-
-test('without a memory controller there is no layout; a freezer is used without a v2 tree', () => {
-  assert.equal(parseCgroupLayout('cgroup2 /c cgroup2 rw 0 0\n', ''), undefined);
-  const v1 = 'cgroup /c/m cgroup rw,memory 0 0\ncgroup /c/f cgroup rw,freezer 0 0\n';
-  const layout = parseCgroupLayout(v1, '');
-  assert.ok(layout !== undefined);
-  const plan = planCgroup(layout, 'e', 'c');
-  assert.deepEqual([plan.killFile, plan.freezer], [undefined, '/c/f/hearth/e/c']);
-});
-
-test('oom kills are counted in both versions’ words', () => {
-  assert.equal(parseOomKills('oom_kill_disable 0\nunder_oom 0\noom_kill 2\n'), 2);
-  assert.equal(parseOomKills('low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\noom_group_kill 0\n'), 1);
-  assert.equal(parseOomKills(''), 0);
-});
 
 test('a subnet gives its first address to the bridge and the rest to slots', () => {
   const subnet = parseSubnet('10.88.5.9/24');
@@ -223,7 +160,7 @@ test('faults of a spec are named', () => {
   assert.match(fault({ listenPath: `/${'x'.repeat(107)}` }), /107/);
   assert.match(fault({ user: { uid: 65_536, gid: 0, groups: [] } }), /65536/);
   assert.match(fault({ user: { uid: 0, gid: 0, groups: [-1] } }), /-1/);
-  assert.match(fault({ resources: { ...RESOURCES, pids: 0 } }), /pids/);
+  assert.match(fault({ resources: { ...makeSpec('/layer', ['x']).resources, pids: 0 } }), /pids/);
 });
 
 test('a wait status becomes code or signal; memory counts only for a bad end', () => {
