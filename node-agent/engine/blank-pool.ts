@@ -114,7 +114,13 @@ export class BlankPool {
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), BLANK_MS);
     try {
       cgroups.create(name);
-      const plan = { name, stagingDir, uidBase: blank.uidBase, cgroups: cgroup.folders };
+      const plan = {
+        name,
+        stagingDir,
+        uidBase: blank.uidBase,
+        cgroups: cgroup.folders,
+        cgroupViews: cgroups.views(name),
+      };
       await (await launcher()).blank(plan);
       return blank;
     } catch (error) {

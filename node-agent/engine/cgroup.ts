@@ -5,7 +5,9 @@ import { type CgroupLayout, hierarchies, parseCgroupLayout } from './cgroup-layo
 import { type CgroupWrite, planLimits } from './cgroup-limits.ts';
 import { containerFolder, engineFolder, planCgroup, planEngineCgroup } from './cgroup-plan.ts';
 import { ContainerCgroup } from './container-cgroup.ts';
+import { planCgroupViews } from './cgroup-views.ts';
 import type { ContainerResources } from './container-spec.ts';
+import type { CgroupView } from './launcher/messages.ts';
 
 /** Processes may fork while they are moved. */
 const EVACUATE_TRIES = 10;
@@ -55,6 +57,11 @@ export class EngineCgroups {
   limit(cgroup: ContainerCgroup, resources: ContainerResources): void {
     const at = containerFolder(this.#engine, cgroup.name);
     for (const write of planLimits(this.#layout, at, resources)) writeFile(write);
+  }
+
+  /** What a container sees of the cgroups of this name. */
+  views(name: string): CgroupView[] {
+    return planCgroupViews(this.#layout, this.#engine, name);
   }
 
   /** Names of all that exist in any hierarchy. */

@@ -22,7 +22,7 @@ export function startError(failure: StartFailure, argv: readonly string[]): Hear
     return new HearthError('StartFailed', message, { hint, details });
   }
   if (['ELOOP', 'ENOTDIR'].includes(failure.errno) && failure.step === 'mount over the root') {
-    const hint = '/proc and /dev of the image must be folders, not links or files';
+    const hint = '/proc, /sys and /dev of the image must be folders, not links or files';
     return new HearthError('StartFailed', message, { hint, details });
   }
   return new HearthError('StartFailed', message, { details });

@@ -29,7 +29,13 @@ const PLAN: StartPlan = {
 
 function record(plan: StartPlan): RecordedCall[] {
   const { sys, calls } = fakeSyscalls();
-  const blank = { name: 'b', stagingDir: '/staging', uidBase: plan.uidBase, cgroups: ['/cg/b'] };
+  const blank = {
+    name: 'b',
+    stagingDir: '/staging',
+    uidBase: plan.uidBase,
+    cgroups: ['/cg/b'],
+    cgroupViews: [{ name: 'memory', path: '/cg/b' }],
+  };
   const view = becomeBlank(sys, blank, () => {});
   const filter = Buffer.alloc(8);
   const context = { sys, filter, listenerFilter: filter, users: {} as UserNamespaces };
@@ -112,7 +118,7 @@ test('mounts over the image move onto descriptors that openat2 found inside the 
   const targets = calls.filter(({ call }) => call === 'openat2').map(({ args }) => args);
   assert.deepEqual(
     targets.map(([, path]) => path),
-    ['/etc/hosts', '/dev', '/proc'],
+    ['/etc/hosts', '/dev', '/proc', '/sys'],
   );
   for (const [, , how] of targets) assert.ok((how as { resolve: number }).resolve & 0x10);
   const staged = /^(l\d+|rw)$/;

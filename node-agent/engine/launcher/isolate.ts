@@ -55,13 +55,13 @@ export function becomeBlank(sys: Syscalls, blank: BlankPlan, step: Step): BlankV
   const hostRoot = sys.openat(AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC);
   sys.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
   sys.mount(null, '/', null, MS_REC | MS_PRIVATE, null);
-  step('mount /dev and /proc');
+  step('mount /dev, /proc and /sys');
   const options = `mode=0700,size=${STAGING_BYTES}`;
   sys.mount('hearth', blank.stagingDir, 'tmpfs', MS_NOSUID | MS_NODEV, options);
   const staging = sys.openat(AT_FDCWD, blank.stagingDir, O_PATH | O_DIRECTORY | O_CLOEXEC);
   sys.fchdir(staging);
   sys.mkdirat(AT_FDCWD, 'root', 0o755);
-  mountSystem(sys, blank.uidBase);
+  mountSystem(sys, blank);
   return { hostRoot, staging };
 }
 

@@ -7,6 +7,14 @@ export interface BlankPlan {
   uidBase: number;
   /** cgroup folders to join, all hierarchies. */
   cgroups: readonly string[];
+  /** What it will see of them below /sys/fs/cgroup. */
+  cgroupViews: readonly CgroupView[];
+}
+
+/** A cgroup folder of the host, shown read-only as /sys/fs/cgroup or, with a name, as a folder of it. */
+export interface CgroupView {
+  name: string;
+  path: string;
 }
 
 /** What a blank needs to become one container; decided by the engine. */

@@ -37,7 +37,13 @@ const TIMES = 3;
 export function rehearse(filter: Buffer): void {
   for (let time = 0; time < TIMES; time++) {
     const { sys } = fakeSyscalls();
-    const blank = { name: 'rehearsal', stagingDir: '/s', uidBase: 1, cgroups: ['/c'] };
+    const blank = {
+      name: 'rehearsal',
+      stagingDir: '/s',
+      uidBase: 1,
+      cgroups: ['/c'],
+      cgroupViews: [{ name: 'memory', path: '/c' }],
+    };
     const view = becomeBlank(sys, blank, () => {});
     const context = { sys, filter, listenerFilter: filter, users: {} as UserNamespaces };
     try {

@@ -5,7 +5,6 @@ import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
-  MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   O_CLOEXEC,
   O_CREAT,
@@ -21,6 +20,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from '../linux-constants.ts';
 import { SyscallError, type Syscalls } from '../syscall-types.ts';
+import { attach } from './detached-mount.ts';
 import type { StartPlan } from './messages.ts';
 import { asRangeOwner } from './range-owner.ts';
 import { cloneMapped } from './root-file-system.ts';
@@ -30,9 +30,9 @@ const PATH_ONLY = O_PATH | O_CLOEXEC;
 
 /**
  * Everything mounted over the root before it is entered: the platform's files and folders, then the
- * /dev and /proc that wait beside it. The image is hostile: each target is a
+ * /dev, /proc and /sys that wait beside it. The image is hostile: each target is a
  * descriptor found by openat2(2) inside the root, and mounts move onto descriptors, so that no path
- * of the image is resolved twice or outside. /proc and /dev must be real folders.
+ * of the image is resolved twice or outside. /dev, /proc and /sys must be real folders.
  */
 export function mountOverRoot(sys: Syscalls, plan: StartPlan, userns: number): void {
   const root = sys.openat(AT_FDCWD, 'root', O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -44,19 +44,12 @@ export function mountOverRoot(sys: Syscalls, plan: StartPlan, userns: number): v
     const target = openFolder(sys, root, bind.target, plan.uidBase);
     attach(sys, cloneMapped(sys, { source: bind.source, userns, readOnly: true }), target);
   }
-  for (const name of ['dev', 'proc']) {
+  for (const name of ['dev', 'proc', 'sys']) {
     const target = openFolder(sys, root, `/${name}`, plan.uidBase);
     sys.moveMount(AT_FDCWD, name, target, '', MOVE_MOUNT_T_EMPTY_PATH);
     sys.close(target);
   }
   sys.close(root);
-}
-
-/** Moves a detached mount onto a descriptor and closes both. */
-export function attach(sys: Syscalls, mount: number, target: number): void {
-  sys.moveMount(mount, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-  sys.close(mount);
-  sys.close(target);
 }
 
 function openFolder(sys: Syscalls, root: number, path: string, uidBase: number): number {

@@ -2,8 +2,6 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   F_DUPFD_CLOEXEC,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -16,7 +14,9 @@ import {
   S_IFCHR,
 } from '../linux-constants.ts';
 import { makedev, SyscallError, type Syscalls } from '../syscall-types.ts';
-import { attach } from './root-mounts.ts';
+import { attach, newMount } from './detached-mount.ts';
+import type { BlankPlan } from './messages.ts';
+import { mountSys } from './sys-mount.ts';
 
 const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 const PATH_ONLY = O_PATH | O_CLOEXEC;
@@ -56,32 +56,18 @@ const DEVICE_LINKS = {
 const SHM_BYTES = 64 * 1024 * 1024;
 
 /**
- * The container's own /dev and /proc, mounted as `dev` and `proc` in the working folder: nothing of
- * them depends on the image, so they wait ready until one is there.
+ * The container's own /dev, /proc and /sys, mounted as `dev`, `proc` and `sys` in the working
+ * folder: nothing of them depends on the image, so they wait ready until one is there.
  */
-export function mountSystem(sys: Syscalls, uidBase: number): void {
+export function mountSystem(
+  sys: Syscalls,
+  blank: Pick<BlankPlan, 'uidBase' | 'cgroupViews'>,
+): void {
   for (const name of ['dev', 'proc']) sys.mkdirat(AT_FDCWD, name, 0o755);
-  const devNull = mountDev(sys, uidBase);
+  const devNull = mountDev(sys, blank.uidBase);
   mountProc(sys, devNull);
   sys.close(devNull);
-}
-
-interface FileSystem {
-  type: string;
-  options: Readonly<Record<string, string>>;
-  attributes: number;
-}
-
-/** A detached mount of a new file system. */
-function newMount(sys: Syscalls, fileSystem: FileSystem): number {
-  const context = sys.fsopen(fileSystem.type, FSOPEN_CLOEXEC);
-  for (const [key, value] of Object.entries(fileSystem.options)) {
-    sys.fsconfigSet(context, key, value);
-  }
-  sys.fsconfigCreate(context);
-  const mount = sys.fsmount(context, FSMOUNT_CLOEXEC, fileSystem.attributes);
-  sys.close(context);
-  return mount;
+  mountSys(sys, blank);
 }
 
 /** A small /dev of our own; answers a descriptor of its null device. */
