@@ -4,8 +4,8 @@ import { readIfThere, writeIfThere } from './cgroup-file.ts';
 import { type CgroupLayout, hierarchies, parseCgroupLayout } from './cgroup-layout.ts';
 import { type CgroupWrite, planLimits } from './cgroup-limits.ts';
 import { containerFolder, engineFolder, planCgroup, planEngineCgroup } from './cgroup-plan.ts';
-import { ContainerCgroup } from './container-cgroup.ts';
 import { planCgroupViews } from './cgroup-views.ts';
+import { ContainerCgroup } from './container-cgroup.ts';
 import type { ContainerResources } from './container-spec.ts';
 import type { CgroupView } from './launcher/messages.ts';
 
