@@ -52,6 +52,7 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   const agentMetrics = createAgentMetrics(metrics);
   const logs = new Logs({
     folder: folders.logs,
+    containersFolder: folders.containerLogs,
     log,
     onDropped: (bytes) => agentMetrics.logDroppedBytes.inc(bytes),
   });

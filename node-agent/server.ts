@@ -91,7 +91,8 @@ function addLogRoute(app: FastifyInstance, logs: Logs): void {
       if (follow) followers--;
     });
     const signal = AbortSignal.any([gone.signal, closing.signal]);
-    const lines = streamLog(functionLog, { functionName, tail, follow, signal });
+    const of = { functionName, instanceId: '' };
+    const lines = streamLog(functionLog, { of, tail, follow, signal });
     void reply.type('application/x-ndjson').header('cache-control', 'no-store');
     return reply.send(Readable.from(lines, { objectMode: false }));
   });

@@ -1,7 +1,7 @@
 import type { InstanceRecord, InstanceState } from '../../lib/records.ts';
 import type { GuestContract } from '../../lib/spec/spec.ts';
 import type { Container } from '../engine/engine-types.ts';
-import type { InstanceLog } from '../logs/instance-log.ts';
+import type { ContainerLog } from '../logs/container-log.ts';
 import type { Exposure } from './exposure.ts';
 import { type InstanceEvent, transition } from './transition.ts';
 
@@ -20,7 +20,7 @@ export interface InstanceLimits {
 export class Instance {
   readonly limits: InstanceLimits;
   readonly container: Container;
-  readonly log: InstanceLog;
+  readonly log: ContainerLog;
   readonly exposure: Exposure;
   /** Gateways that said they hold no lease on it. */
   readonly releasedBy = new Set<string>();
@@ -34,7 +34,7 @@ export class Instance {
     record: InstanceRecord;
     limits: InstanceLimits;
     container: Container;
-    log: InstanceLog;
+    log: ContainerLog;
     exposure: Exposure;
   }) {
     this.#record = parts.record;

@@ -9,7 +9,7 @@ import type { DrainRequest, InstanceStatus, StartInstanceRequest } from '../api/
 import type { ExitStatus } from '../engine/container-spec.ts';
 import type { EngineEventListener } from '../engine/engine-event.ts';
 import type { Container } from '../engine/engine-types.ts';
-import type { InstanceLog } from '../logs/instance-log.ts';
+import type { ContainerLog } from '../logs/container-log.ts';
 import type { Logs } from '../logs/logs.ts';
 import type { InstanceFiles } from '../state/instance-files.ts';
 import type { RecordWriter } from '../state/record-writer.ts';
@@ -49,7 +49,7 @@ interface Starting {
 
 interface Started extends StartedContainer {
   id: string;
-  log: InstanceLog;
+  log: ContainerLog;
   startedAtMs: number;
 }
 

@@ -5,7 +5,7 @@ import type { StartPhases } from '../../lib/records.ts';
 import type { StartInstanceRequest } from '../api/types.ts';
 import type { Container, Engine } from '../engine/engine-types.ts';
 import type { ImageStore, LocalImage } from '../images/image-store-types.ts';
-import type { InstanceLog } from '../logs/instance-log.ts';
+import type { ContainerLog } from '../logs/container-log.ts';
 import { containerSpecOf } from './container-spec-of.ts';
 import { awaitReady } from './readiness.ts';
 import { startError } from './start-error.ts';
@@ -40,7 +40,7 @@ export function socketPathOf(socketsDir: string, id: string): string {
 export async function startContainer(
   parts: StartParts,
   request: StartInstanceRequest,
-  instance: { id: string; log: InstanceLog; onContainer(container: Container): void },
+  instance: { id: string; log: ContainerLog; onContainer(container: Container): void },
 ): Promise<StartedContainer> {
   const beganMs = performance.now();
   const { image, pulled, pullMs } = await parts.images.ensure(request.image);
@@ -85,7 +85,7 @@ async function spawn(
 async function ready(
   container: Container,
   request: StartInstanceRequest,
-  log: InstanceLog,
+  log: ContainerLog,
 ): Promise<{ importMs?: number }> {
   const outcome = await awaitReady(container, {
     contract: request.contract,

@@ -1,56 +1,68 @@
 import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
-import type { FunctionLog } from './function-log.ts';
+import type { LogFiles } from './log-files.ts';
 
 export interface StreamLogOptions {
-  functionName: string;
+  /** Whose log it is, for what this says itself. */
+  of: Pick<LogLine, 'functionName' | 'instanceId'>;
   /** Lines of the past. */
   tail: number;
   /** Go on with each new line until `signal` aborts. */
   follow: boolean;
   signal: AbortSignal;
+  /** Which lines; default all. */
+  isWanted?(line: LogLine): boolean;
+  /** Resolves when no line will follow: then a follower's stream ends, too. */
+  ended?: Promise<unknown>;
   /** An empty line is sent after so much silence: proxies keep the connection, a gone reader shows. */
   keepAliveMs?: number;
 }
 
 const KEEP_ALIVE_MS = 15_000;
 
-/** A function's log as newline-delimited JSON: the last lines, then new ones as they are written. */
-export async function* streamLog(
-  log: FunctionLog,
-  options: StreamLogOptions,
-): AsyncGenerator<string> {
-  const queue = new FollowQueue(options.functionName);
+/** A log as newline-delimited JSON: the last lines, then new ones as they are written. */
+export async function* streamLog(log: LogFiles, options: StreamLogOptions): AsyncGenerator<string> {
+  const { isWanted = () => true, follow, signal } = options;
+  const queue = new FollowQueue(options.of);
+  const push = (json: string, line: LogLine): void => {
+    if (isWanted(line)) queue.push(json);
+  };
   // Both in one turn: each line is either in the tail or in the queue, never in both.
-  const unfollow = options.follow ? log.follow((json) => queue.push(json)) : () => {};
-  const past = log.tail(options.tail);
-  const wake = (): void => queue.wake();
-  options.signal.addEventListener('abort', wake, { once: true });
+  const unfollow = follow ? log.follow(push) : () => {};
+  const past = log.tail(options.tail, isWanted);
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+    queue.wake();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  if (follow) void options.ended?.then(end, end);
   try {
     // A follower's headers go out with the first byte, though nothing is written yet.
-    if (options.follow) yield '\n';
+    if (follow) yield '\n';
     yield* await past;
-    while (options.follow && !options.signal.aborted) {
+    while (follow && !signal.aborted) {
       const texts = queue.take();
       if (texts.length > 0) yield texts.join('');
+      else if (isOver) return;
       else if (!(await queue.wait(options.keepAliveMs ?? KEEP_ALIVE_MS))) yield '\n';
     }
   } finally {
-    options.signal.removeEventListener('abort', wake);
+    signal.removeEventListener('abort', end);
     unfollow();
   }
 }
 
 /** What a follower has not read yet; beyond a bound lines are dropped and counted. */
 class FollowQueue {
-  readonly #functionName: string;
+  readonly #of: StreamLogOptions['of'];
   #texts: string[] = [];
   #bytes = 0;
   #dropped = 0;
   #wakeUp: ((woken: boolean) => void) | undefined;
 
-  constructor(functionName: string) {
-    this.#functionName = functionName;
+  constructor(of: StreamLogOptions['of']) {
+    this.#of = of;
   }
 
   push(json: string): void {
@@ -91,10 +103,9 @@ class FollowQueue {
   #notice(): LogLine {
     return {
       timeMs: Date.now(),
-      functionName: this.#functionName,
-      instanceId: '',
+      ...this.#of,
       stream: 'system',
-      text: `… ${this.#dropped} lines not shown: the reader is slower than the function writes`,
+      text: `… ${this.#dropped} lines not shown: the reader is slower than the writer`,
     };
   }
 }

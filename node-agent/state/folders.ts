@@ -11,6 +11,9 @@ export interface AgentFolders {
   /** Listening sockets of instances: the group of the data root may connect, nobody else. */
   sockets: string;
   logs: string;
+  /** Records of containers that users run by hand, and their logs. */
+  containers: string;
+  containerLogs: string;
   engine: string;
   /** Shared by all that pull images into this data root: each layer is here once. */
   images: string;
@@ -39,6 +42,9 @@ export function agentFolders(dataRoot: string, name: string): AgentFolders {
     instances: join(root, 'instances'),
     sockets,
     logs: join(root, 'logs'),
+    containers: join(root, 'containers'),
+    // Beside the functions' logs: a function may have any name
+    containerLogs: join(root, 'container-logs'),
     engine: join(root, 'engine'),
     images: imagesFolder(dataRoot),
     claim: join(root, 'agent.pid'),
@@ -49,7 +55,8 @@ export function agentFolders(dataRoot: string, name: string): AgentFolders {
 export function makeAgentFolders(dataRoot: string, folders: AgentFolders): void {
   mkdirSync(folders.root, { recursive: true, mode: 0o711 });
   for (const folder of [dirname(folders.root), folders.root]) chmodSync(folder, 0o711);
-  for (const folder of [folders.instances, folders.logs, folders.engine, folders.images]) {
+  const { instances, logs, containers, containerLogs, engine, images } = folders;
+  for (const folder of [instances, logs, containers, containerLogs, engine, images]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   mkdirSync(folders.sockets, { recursive: true, mode: 0o750 });

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogLine } from '../../lib/log-line.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
-import { FunctionLog } from './function-log.ts';
+import { LogFiles } from './log-files.ts';
 import { Logs } from './logs.ts';
 import { streamLog } from './stream-log.ts';
 
@@ -16,16 +16,24 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-function newLog(fileBytesMax?: number): FunctionLog {
-  return new FunctionLog({
+function newLog(fileBytesMax?: number): LogFiles {
+  return new LogFiles({
     folder: join(root, 'hello'),
     onDropped: (_, error) => assert.ifError(error),
     ...(fileBytesMax === undefined ? {} : { fileBytesMax }),
   });
 }
 
-function line(text: string): LogLine {
-  return { timeMs: 1, functionName: 'hello', instanceId: 'i-1', stream: 'stdout', text };
+const HELLO = { functionName: 'hello', instanceId: 'i-1' };
+
+function line(text: string, more: Partial<LogLine> = {}): LogLine {
+  return { timeMs: 1, ...HELLO, stream: 'stdout', text, ...more };
+}
+
+function newLogs(onDropped: (bytes: number) => void = () => {}): Logs {
+  const containersFolder = join(root, 'containers-of-users');
+  mkdirSync(containersFolder, { recursive: true });
+  return new Logs({ folder: root, containersFolder, log: silentLog(), onDropped });
 }
 
 function textsOf(jsons: readonly string[]): string[] {
@@ -71,7 +79,7 @@ test('a log outlives its writer, and a line that a crash cut off harms no other'
 test('a disk that refuses loses lines, not the agent', async () => {
   mkdirSync(join(root, 'hello', 'current.ndjson'), { recursive: true });
   let dropped = 0;
-  const log = new FunctionLog({
+  const log = new LogFiles({
     folder: join(root, 'hello'),
     onDropped: (bytes, error) => {
       assert.ok(error instanceof Error);
@@ -92,7 +100,7 @@ test('tail and follow together show each line exactly once', async () => {
   const timer = setInterval(append, 1);
   const over = new AbortController();
   const seen: string[] = [];
-  const options = { functionName: 'hello', tail: 1000, follow: true, signal: over.signal };
+  const options = { of: HELLO, tail: 1000, follow: true, signal: over.signal };
   for await (const chunk of streamLog(log, options)) {
     seen.push(...textsOf(chunk.split('\n').filter((json) => json !== '')));
     if (seen.length > 100) over.abort();
@@ -109,7 +117,7 @@ test('tail and follow together show each line exactly once', async () => {
 test('a silent follower gets empty lines, and ends when it is gone', async () => {
   const log = newLog();
   const over = new AbortController();
-  const options = { functionName: 'hello', tail: 0, follow: true, keepAliveMs: 10 };
+  const options = { of: HELLO, tail: 0, follow: true, keepAliveMs: 10 };
   const chunks: string[] = [];
   for await (const chunk of streamLog(log, { ...options, signal: over.signal })) {
     chunks.push(chunk);
@@ -123,7 +131,7 @@ test('a silent follower gets empty lines, and ends when it is gone', async () =>
 test('a slow follower loses lines and is told', async () => {
   const log = newLog(100_000_000);
   const over = new AbortController();
-  const options = { functionName: 'hello', tail: 0, follow: true, signal: over.signal };
+  const options = { of: HELLO, tail: 0, follow: true, signal: over.signal };
   const stream = streamLog(log, options);
   assert.equal((await stream.next()).value, '\n');
   for (let i = 0; i < 6_000; i++) {
@@ -140,11 +148,7 @@ test('a slow follower loses lines and is told', async () => {
 
 test('an instance’s flood is cut, counted and told; its end is not lost', async () => {
   let dropped = 0;
-  const logs = new Logs({
-    folder: root,
-    log: silentLog(),
-    onDropped: (bytes) => (dropped += bytes),
-  });
+  const logs = newLogs((bytes) => (dropped += bytes));
   const instance = logs.forInstance('flood', 'i-1');
   const chunk = Buffer.from(`${'y'.repeat(1_023)}\n`.repeat(64));
   for (let i = 0; i < 400; i++) {
@@ -159,8 +163,58 @@ test('an instance’s flood is cut, counted and told; its end is not lost', asyn
 });
 
 test('the name of a function never leads out of the folder', () => {
-  const logs = new Logs({ folder: root, log: silentLog(), onDropped: () => {} });
+  const logs = newLogs();
   for (const name of ['../x', 'a/b', '', '.', 'A']) {
     assert.throws(() => logs.of(name), { code: 'NameInvalid' });
   }
+});
+
+test('the tail of one writer among others spans files and blocks', async () => {
+  const log = newLog(200_000);
+  for (let i = 0; i < 1_000; i++) {
+    const instanceId = i % 100 === 0 ? 'i-rare' : 'i-loud';
+    log.append(line(`${i} ${'x'.repeat(200)}`, { instanceId }));
+    if (i % 50 === 0) await log.flush();
+  }
+  const isRare = ({ instanceId }: LogLine): boolean => instanceId === 'i-rare';
+  const numbers = textsOf(await log.tail(3, isRare)).map((text) => text.split(' ')[0]);
+  assert.deepEqual(numbers, ['700', '800', '900']);
+  assert.deepEqual(readdirSync(join(root, 'hello')).length, 2);
+  assert.ok((await log.tail(1_000, isRare)).length >= 8);
+});
+
+test('a follower of one writer sees no other, and ends with it', async () => {
+  const log = newLog();
+  const ended = Promise.withResolvers<void>();
+  const isWanted = ({ instanceId }: LogLine): boolean => instanceId === 'i-2';
+  const signal = new AbortController().signal;
+  const options = { of: HELLO, tail: 10, follow: true, signal, isWanted, ended: ended.promise };
+  const seen: string[] = [];
+  for await (const chunk of streamLog(log, options)) {
+    seen.push(...textsOf(chunk.split('\n').filter((json) => json !== '')));
+    if (seen.length > 0) continue;
+    log.append(line('other'));
+    log.append(line('own', { instanceId: 'i-2' }));
+    log.append(line('last', { instanceId: 'i-2' }));
+    ended.resolve();
+  }
+  assert.deepEqual(seen, ['own', 'last']);
+  await log.flush();
+  assert.ok(log.idle);
+});
+
+test('the log of a container stands by itself, outlives its writer, and goes when asked', async () => {
+  const logs = newLogs();
+  const written = logs.forContainer('c-1');
+  written.output('stdout', Buffer.from('words\n'));
+  written.end();
+  await logs.flush();
+  const [json = ''] = await logs.ofContainer('c-1').tail(1);
+  assert.equal((JSON.parse(json) as LogLine).instanceId, 'c-1');
+  logs.forContainer('c-2').system('kept');
+  await logs.flush();
+  await logs.removeContainer('c-1');
+  assert.deepEqual(readdirSync(join(root, 'containers-of-users')), ['c-2']);
+  await logs.keepContainers(new Set());
+  assert.deepEqual(readdirSync(join(root, 'containers-of-users')), []);
 });

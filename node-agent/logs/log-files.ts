@@ -1,12 +1,12 @@
-import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
 import { readLastLines } from './read-last-lines.ts';
 
-export interface FunctionLogOptions {
-  /** Folder of this function's two files. */
+export interface LogFilesOptions {
+  /** Folder of its two files. */
   folder: string;
   fileBytesMax?: number;
   /** Bytes that could not be kept, and why when the disk refused them. */
@@ -18,15 +18,16 @@ interface Batch {
   bytes: number;
 }
 
-type Listener = (json: string) => void;
+/** Hears a line as it stands in the file, and what it is. */
+type Listener = (json: string, line: LogLine) => void;
 
 /**
- * The log of one function on this node: `current.ndjson` and the one before it, each at most
- * `fileBytesMax`. Appending never waits for the disk; everything that touches the files runs one
+ * The log of one function, or of one container, on this node: `current.ndjson` and the one before
+ * it, each at most `fileBytesMax`. Appending never waits for the disk; everything that touches the files runs one
  * after the other.
  */
-export class FunctionLog {
-  readonly #options: FunctionLogOptions;
+export class LogFiles {
+  readonly #options: LogFilesOptions;
   readonly #fileBytesMax: number;
   readonly #listeners = new Set<Listener>();
   #work: Promise<void> = Promise.resolve();
@@ -34,7 +35,7 @@ export class FunctionLog {
   #waitingBytes = 0;
   #currentBytes: number | undefined;
 
-  constructor(options: FunctionLogOptions) {
+  constructor(options: LogFilesOptions) {
     this.#options = options;
     this.#fileBytesMax = options.fileBytesMax ?? LIMITS.logFileBytesMax;
   }
@@ -46,7 +47,7 @@ export class FunctionLog {
 
   append(line: LogLine): void {
     const json = `${JSON.stringify(line)}\n`;
-    for (const listener of this.#listeners) listener(json);
+    for (const listener of this.#listeners) listener(json, line);
     const bytes = Buffer.byteLength(json);
     if (this.#waitingBytes + bytes > LIMITS.logBurstBytes) {
       this.#options.onDropped(bytes);
@@ -64,18 +65,29 @@ export class FunctionLog {
     return this.#work;
   }
 
-  /** The last `count` lines, oldest first, as JSON texts with their newline. */
-  async tail(count: number): Promise<string[]> {
+  /** The last `count` lines that are wanted, oldest first, as JSON texts with their newline. */
+  async tail(count: number, isWanted: (line: LogLine) => boolean = () => true): Promise<string[]> {
     if (count === 0) return [];
     // Closing the batch fixes the point up to which this reads: what comes later is the followers'.
     this.#open = undefined;
     let lines: string[] = [];
+    const wanted = (json: string): boolean => {
+      const line = parseLine(json);
+      return line !== undefined && isWanted(line);
+    };
     await this.#enqueue(async () => {
-      lines = await readLastLines(this.#path('current'), count);
+      lines = await readLastLines(this.#path('current'), { count, isWanted: wanted });
       if (lines.length >= count) return;
-      lines = [...(await readLastLines(this.#path('previous'), count - lines.length)), ...lines];
+      const rest = { count: count - lines.length, isWanted: wanted };
+      lines = [...(await readLastLines(this.#path('previous'), rest)), ...lines];
     });
-    return lines.filter(isWhole);
+    return lines;
+  }
+
+  /** Removes the files, after what was appended before is written; nothing may follow. */
+  async remove(): Promise<void> {
+    this.#open = undefined;
+    await this.#enqueue(() => rm(this.#options.folder, { recursive: true, force: true }));
   }
 
   /** Calls `listener` with each line appended from now on; returns how to stop that. */
@@ -146,13 +158,12 @@ export class FunctionLog {
   }
 }
 
-/** A line that a crash of the machine cut off is no JSON. */
-function isWhole(json: string): boolean {
+/** Undefined for a line that a crash of the machine cut off. */
+function parseLine(json: string): LogLine | undefined {
   try {
-    JSON.parse(json);
-    return true;
+    return JSON.parse(json) as LogLine;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

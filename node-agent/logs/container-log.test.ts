@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogLine } from '../../lib/log-line.ts';
-import { InstanceLog } from './instance-log.ts';
+import { ContainerLog } from './container-log.ts';
 
-function newLog(): { log: InstanceLog; lines: LogLine[]; dropped: () => number } {
+function newLog(): { log: ContainerLog; lines: LogLine[]; dropped: () => number } {
   const lines: LogLine[] = [];
   let dropped = 0;
-  const log = new InstanceLog({
+  const log = new ContainerLog({
     target: () => ({ append: (line) => lines.push(line) }),
     functionName: 'hello',
     instanceId: 'i-1',

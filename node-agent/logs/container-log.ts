@@ -1,8 +1,8 @@
 import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
 import { formatBytes } from '../../lib/units.ts';
-import type { FunctionLog } from './function-log.ts';
 import { LineSplitter } from './line-splitter.ts';
+import type { LogFiles } from './log-files.ts';
 import {
   admit,
   freshRate,
@@ -11,9 +11,9 @@ import {
   type RateVerdict,
 } from './rate-limit.ts';
 
-export interface InstanceLogOptions {
+export interface ContainerLogOptions {
   /** The function's log, looked up at each line: one that was forgotten while idle is not kept. */
-  target(): Pick<FunctionLog, 'append'>;
+  target(): Pick<LogFiles, 'append'>;
   functionName: string;
   instanceId: string;
   onDropped(bytes: number): void;
@@ -33,15 +33,15 @@ interface Stream {
 }
 
 /** What one instance writes: its output as lines, within a rate, and what the agent says about it. */
-export class InstanceLog {
-  readonly #options: InstanceLogOptions;
+export class ContainerLog {
+  readonly #options: ContainerLogOptions;
   readonly #streams: Record<'stdout' | 'stderr', Stream> = { stdout: stream(), stderr: stream() };
   readonly #lastTexts: string[] = [];
   #rate: RateState = freshRate(RATE, performance.now());
   /** Output dropped and not yet told. */
   #droppedBytes = 0;
 
-  constructor(options: InstanceLogOptions) {
+  constructor(options: ContainerLogOptions) {
     this.#options = options;
   }
 
