@@ -20,6 +20,8 @@ export interface Context {
   /** The data root was named by the user, not taken by default. */
   keepsRoot: boolean;
   json: boolean;
+  /** Only results: lists print names or ids alone. */
+  quiet: boolean;
   terminal: Terminal;
 }
 
@@ -32,6 +34,7 @@ export function contextOf(flags: GlobalFlags, env: NodeJS.ProcessEnv = process.e
     dataRoot: resolve(dataRoot ?? String(CONFIG_KEYS.dataRoot.fallback)),
     keepsRoot: dataRoot !== undefined,
     json: flags.json === true,
+    quiet: flags.quiet === true,
     terminal: processTerminal({ color: flags.color !== false, quiet: flags.quiet === true }),
   };
 }

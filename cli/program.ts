@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { addContainerCommands } from './containers/program.ts';
 import { type Context, contextOf, type GlobalFlags } from './options.ts';
 
 type SetExit = (code: number) => void;
@@ -29,6 +30,7 @@ export function buildProgram(setExit: SetExit): Command {
   addDeploy(program, run);
   addInvoke(program, run);
   addFunctionCommands(program, run);
+  addContainerCommands(program, run);
   addMachineCommands(program, run);
   addDaemonCommands(program);
   return program;

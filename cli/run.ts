@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { separateCommand } from './containers/separate-command.ts';
 import { failureOf, usageError } from './errors.ts';
 import { buildProgram } from './program.ts';
 
@@ -17,7 +18,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const program = buildProgram((exit) => {
       code = exit;
     });
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(separateCommand(argv, program), { from: 'user' });
     return code;
   } catch (error) {
     return report(error, argv);

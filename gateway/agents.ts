@@ -14,16 +14,24 @@ import type { Mirror } from './mirror.ts';
 const WHY_TRIES = 3;
 const WHY_PAUSE_MS = 20;
 const WHY_MS_MAX = 500;
+/** Open answers of one node. */
+const STREAMS_MAX = 512;
 
 export interface AgentsOptions {
   mirror: Mirror;
   clusterToken: string;
 }
 
-/** The node agents by name of node: one persistent client each. */
+interface Clients {
+  address: string;
+  client: HttpClient;
+  streams: HttpClient;
+}
+
+/** The node agents by name of node: persistent clients of each. */
 export class Agents {
   readonly #options: AgentsOptions;
-  readonly #clients = new Map<string, { address: string; client: HttpClient }>();
+  readonly #clients = new Map<string, Clients>();
   readonly #seenAtMs = new Map<string, number>();
   /** Base URLs, also of nodes that have left and whose instances have yet to end. */
   readonly #addresses = new Map<string, string>();
@@ -78,28 +86,41 @@ export class Agents {
     return undefined;
   }
 
-  /** @throws HearthError NodeUnavailable when the node is not known */
+  /** For calls that are answered soon. @throws HearthError NodeUnavailable when the node is not known */
   client(node: string): HttpClient {
+    return this.#clientsOf(node).client;
+  }
+
+  /**
+   * For answers that may stay open, such as followed logs: these have connections of their own, so that
+   * a start never waits for one. @throws HearthError NodeUnavailable when the node is not known
+   */
+  streams(node: string): HttpClient {
+    return this.#clientsOf(node).streams;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.keys()].map((node) => this.#closeClient(node)));
+  }
+
+  #clientsOf(node: string): Clients {
     const address = this.#addresses.get(node);
     if (address === undefined) {
       throw new HearthError('NodeUnavailable', `node "${node}" is not registered`);
     }
     const known = this.#clients.get(node);
-    if (known?.address === address) return known.client;
-    this.#closeClient(node);
-    const client = new HttpClient({
+    if (known?.address === address) return known;
+    void this.#closeClient(node);
+    const options = {
       baseUrl: address,
       token: this.#options.clusterToken,
       peer: `node agent "${node}"`,
       unreachable: 'NodeUnavailable',
-    });
-    this.#clients.set(node, { address, client });
-    return client;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map(({ client }) => client.close()));
-    this.#clients.clear();
+    } as const;
+    const streams = new HttpClient({ ...options, connections: STREAMS_MAX, headersTimeoutMs: 0 });
+    const clients = { address, client: new HttpClient(options), streams };
+    this.#clients.set(node, clients);
+    return clients;
   }
 
   #followNode(node: string, record: NodeRecord | undefined): void {
@@ -118,7 +139,7 @@ export class Agents {
     for (const node of this.#addresses.keys()) {
       if (this.#seenAtMs.has(node) || this.#hasInstances(node)) continue;
       this.#addresses.delete(node);
-      this.#closeClient(node);
+      void this.#closeClient(node);
     }
   }
 
@@ -129,9 +150,9 @@ export class Agents {
     return false;
   }
 
-  #closeClient(node: string): void {
+  async #closeClient(node: string): Promise<void> {
     const known = this.#clients.get(node);
     this.#clients.delete(node);
-    void known?.client.close();
+    await Promise.all([known?.client.close(), known?.streams.close()]);
   }
 }

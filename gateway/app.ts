@@ -24,6 +24,7 @@ import { FUNCTION_PREFIX } from './invoke/target.ts';
 import { Upstreams } from './invoke/upstreams.ts';
 import { GatewayMetrics, type PoolSums, watchPools } from './metrics.ts';
 import { Mirror } from './mirror.ts';
+import { addNodeRoutes } from './nodes/routes.ts';
 import { Pools } from './pool/pools.ts';
 import { startInstance } from './start-instance.ts';
 
@@ -98,6 +99,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   addFunctionRoutes(app, parts);
   addBuildRoutes(app, parts);
   addLogRoutes(app, parts);
+  addNodeRoutes(app, parts);
   addSystemRoutes(app, parts);
   if (options.registryUrl !== '') addRegistryProxy(app, options);
   return { app, mirror, pools, upstreams, agents, deploys, stopping, following };

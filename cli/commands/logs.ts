@@ -6,6 +6,7 @@ import type { LogLine } from '../../lib/log-line.ts';
 import { parseFunctionName } from '../../lib/names.ts';
 import { cleanLine } from '../clean-text.ts';
 import { connect } from '../connection.ts';
+import { containerPath } from '../containers/find-container.ts';
 import { usageError } from '../errors.ts';
 import type { ApiClient } from '../http.ts';
 import { onInterrupt } from '../interrupts.ts';
@@ -22,7 +23,25 @@ const RETRIES_MAX = 20;
 
 /** `hearth logs NAME`: the last lines, then with `-f` each new one until Ctrl-C. */
 export async function logs(context: Context, name: string, flags: LogsFlags): Promise<number> {
-  parseFunctionName(name);
+  const path = `/v1/functions/${parseFunctionName(name)}/logs`;
+  return show(context, { path, query: {} }, flags);
+}
+
+/** `hearth container logs ID`: the same of one container. */
+export async function containerLogs(
+  context: Context,
+  id: string,
+  flags: LogsFlags & { node?: string },
+): Promise<number> {
+  return show(context, { path: containerPath(id, 'logs'), query: { node: flags.node } }, flags);
+}
+
+interface Source {
+  path: string;
+  query: { node?: string | undefined };
+}
+
+async function show(context: Context, source: Source, flags: LogsFlags): Promise<number> {
   const tail = parseTail(flags.tail);
   const interrupted = new AbortController();
   const forget = onInterrupt(
@@ -31,7 +50,8 @@ export async function logs(context: Context, name: string, flags: LogsFlags): Pr
   );
   const print = printer(context, flags.timestamps === true);
   try {
-    await read(connect(context), { name, tail, follow: flags.follow === true, print }, interrupted);
+    const reading = { ...source, tail, follow: flags.follow === true, print };
+    await read(connect(context), reading, interrupted);
     return 0;
   } catch (error) {
     // Ctrl-C is how one leaves `logs -f`: no failure.
@@ -42,8 +62,7 @@ export async function logs(context: Context, name: string, flags: LogsFlags): Pr
   }
 }
 
-interface Reading {
-  name: string;
+interface Reading extends Source {
   tail: number;
   follow: boolean;
   print(line: LogLine): void;
@@ -54,9 +73,9 @@ async function read(api: ApiClient, reading: Reading, stop: AbortController): Pr
   let { tail } = reading;
   for (let failures = 0; ; ) {
     try {
-      const query = { tail, ...(reading.follow ? { follow: true } : {}) };
+      const query = { ...reading.query, tail, ...(reading.follow ? { follow: 1 } : {}) };
       const options = { query, signal: stop.signal };
-      for await (const line of api.lines<LogLine>(`/v1/functions/${reading.name}/logs`, options)) {
+      for await (const line of api.lines<LogLine>(reading.path, options)) {
         reading.print(line);
         failures = 0;
         tail = 0;

@@ -3,6 +3,7 @@ import { NUMBER_FIELDS, RUNTIMES, readNumber, SCALE_FIELDS } from '../../lib/spe
 import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { suggest } from '../../lib/suggest.ts';
 import { usageError } from '../errors.ts';
+import { readPairs } from '../pairs.ts';
 
 /** `hearth deploy`'s flags about the function itself, as commander hands them over. */
 export interface SpecFlags {
@@ -35,9 +36,9 @@ export function specOfFlags(flags: SpecFlags, env: NodeJS.ProcessEnv = process.e
     ...(flags.file === undefined ? {} : { dockerfile: flags.file }),
     ...(flags.handler === undefined ? {} : { handler: flags.handler }),
     ...runtime(flags.runtime, faults),
-    env: pairs('--env', flags.env, env, faults),
-    buildArgs: pairs('--build-arg', flags.buildArg, env, faults),
-    labels: pairs('--label', flags.label, env, faults),
+    env: readPairs(flags.env, { flag: '--env', env, faults }),
+    buildArgs: readPairs(flags.buildArg, { flag: '--build-arg', env, faults }),
+    labels: readPairs(flags.label, { flag: '--label', env, faults }),
     scale: numbers(SCALE_FIELDS, flags, faults),
   } as PartialSpec;
   if (faults.length > 0) throw usageError(faults.join('; '));
@@ -74,23 +75,4 @@ function runtime(
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
   faults.push(`--runtime must be ${RUNTIMES.join(', ')}: current value is "${text}"${hint}`);
   return {};
-}
-
-/** `K=V` each; `K` alone takes its value from the environment, as docker run does. */
-function pairs(
-  flag: string,
-  words: readonly string[] | undefined,
-  env: NodeJS.ProcessEnv,
-  faults: string[],
-): Record<string, string> {
-  const found = new Map<string, string>();
-  for (const word of words ?? []) {
-    const at = word.indexOf('=');
-    const name = at === -1 ? word : word.slice(0, at);
-    const value = at === -1 ? env[name] : word.slice(at + 1);
-    if (name === '') faults.push(`${flag} must be NAME=VALUE: current value is "${word}"`);
-    else if (value === undefined) faults.push(`${flag} ${name}: no value given, none is set here`);
-    else found.set(name, value);
-  }
-  return Object.fromEntries(found);
 }

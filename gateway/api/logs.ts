@@ -5,6 +5,7 @@ import type { LogLine } from '../../lib/log-line.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { Agents } from '../agents.ts';
 import type { Mirror } from '../mirror.ts';
+import { interleave } from '../nodes/interleave.ts';
 import { nameOf, unknownFunction } from './functions.ts';
 import { goneSignal, sendLines } from './ndjson.ts';
 
@@ -69,7 +70,7 @@ async function* linesOf(
   const { name, tail, follow, signal } = options;
   const query = { function: name, tail, ...(follow ? { follow: 1 } : {}) };
   try {
-    yield* agents.client(node).lines<LogLine>('/v1/logs', { query, signal });
+    yield* agents.streams(node).lines<LogLine>('/v1/logs', { query, signal });
   } catch (error) {
     if (!signal.aborted) log.warn({ node, err: error }, 'logs of a node not read');
   }
@@ -89,26 +90,4 @@ async function collect(source: AsyncGenerator<LogLine>): Promise<LogLine[]> {
   const lines: LogLine[] = [];
   for await (const line of source) lines.push(line);
   return lines;
-}
-
-/** Lines as they come; the next of each source is asked for only when its last has been taken. */
-async function* interleave(
-  sources: AsyncGenerator<LogLine>[],
-  signal: AbortSignal,
-): AsyncGenerator<string> {
-  const pull = (source: AsyncGenerator<LogLine>) =>
-    source.next().then((result) => ({ source, result }));
-  const pending = new Map(sources.map((source) => [source, pull(source)]));
-  try {
-    while (pending.size > 0 && !signal.aborted) {
-      const { source, result } = await Promise.race(pending.values());
-      if (result.done === true) pending.delete(source);
-      else {
-        pending.set(source, pull(source));
-        yield `${JSON.stringify(result.value)}\n`;
-      }
-    }
-  } finally {
-    for (const source of pending.keys()) void source.return(undefined);
-  }
 }

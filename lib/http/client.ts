@@ -9,7 +9,10 @@ export interface HttpClientOptions {
   peer: string;
   /** Code of the error when the peer cannot be reached. */
   unreachable?: 'PlatformUnavailable' | 'NodeUnavailable' | 'RegistryUnavailable';
+  /** 0: however long the peer takes. */
   headersTimeoutMs?: number;
+  /** At once; further calls wait. Default 64. */
+  connections?: number;
 }
 
 export interface CallOptions {
@@ -32,7 +35,7 @@ export class HttpClient {
       keepAliveTimeout: 4_000,
       headersTimeout: options.headersTimeoutMs ?? 330_000,
       bodyTimeout: 0,
-      connections: 64,
+      connections: options.connections ?? 64,
     });
   }
 

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { lstat, stat } from 'node:fs/promises';
+import { basename, dirname, join, posix, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { packTar, readTar } from '../../lib/archive/tar.ts';
+import type { ContainerInfo, PathStat } from '../../lib/container-api.ts';
+import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { connect } from '../connection.ts';
+import { usageError } from '../errors.ts';
+import type { ApiClient } from '../http.ts';
+import type { Context } from '../options.ts';
+import { type CopyPlan, landing, parseCopy } from './copy-plan.ts';
+import { containerPath, findContainer } from './find-container.ts';
+import { unpackInto } from './unpack-into.ts';
+import { walkTree } from './walk-tree.ts';
+
+export interface CopyFlags {
+  node?: string;
+}
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
+/**
+ * `hearth cp NAME:PATH LOCAL`, `hearth cp LOCAL NAME:PATH`: files and folders, by the rules of docker cp; `-`
+ * is a tar on stdin or stdout.
+ */
+export async function copy(
+  context: Context,
+  source: string,
+  target: string,
+  flags: CopyFlags,
+): Promise<number> {
+  const plan = parseCopy(source, target);
+  const api = connect(context);
+  const container = await findContainer(api, plan.container, flags.node);
+  if (plan.kind === 'out') await copyOut(api, container, plan);
+  else await copyIn(api, container, plan);
+  return 0;
+}
+
+async function copyOut(api: ApiClient, container: ContainerInfo, plan: CopyPlan): Promise<void> {
+  const query = { path: plan.inside, node: container.node };
+  const answer = await api.call(containerPath(container.id, 'archive'), { query });
+  if (plan.local === '-') return pipeline(answer, process.stdout, { end: false });
+  const root = statOf(answer.headers['hearth-path-stat']);
+  const isFolder = (root.mode & S_IFMT) === S_IFDIR;
+  const at = landing({
+    name: root.name,
+    isFolder,
+    contentsOnly: plan.contentsOnly,
+    target: await localKind(plan.local),
+    targetPath: resolve(plan.local),
+    wantsFolder: plan.local.endsWith('/'),
+  });
+  if ('fault' in at) throw usageError(`cannot copy to ${plan.local}: ${at.fault}`);
+  await unpackInto(dirname(at.path), {
+    entries: readTar(answer),
+    root: basename(at.path),
+    from: root.name,
+  });
+}
+
+async function copyIn(api: ApiClient, container: ContainerInfo, plan: CopyPlan): Promise<void> {
+  const path = containerPath(container.id, 'archive');
+  const { node } = container;
+  if (plan.local === '-') {
+    const query = { path: plan.inside, node };
+    await api.json(path, { method: 'PUT', query, body: process.stdin });
+    return;
+  }
+  const local = await lstat(plan.local).catch((error: unknown) => {
+    throw unreadable(plan.local, error);
+  });
+  const target = await insideKind(api, path, { path: plan.inside, node });
+  const at = landing({
+    name: basename(resolve(plan.local)),
+    isFolder: local.isDirectory(),
+    contentsOnly: plan.contentsOnly,
+    target,
+    targetPath: posix.resolve('/', plan.inside),
+    wantsFolder: plan.inside.endsWith('/'),
+  });
+  if ('fault' in at)
+    throw usageError(`cannot copy to ${container.name}:${plan.inside}: ${at.fault}`);
+  const body = packTar(walkTree(resolve(plan.local), posix.basename(at.path)));
+  await api.json(path, { method: 'PUT', query: { path: posix.dirname(at.path), node }, body });
+}
+
+type Kind = 'folder' | 'file' | 'nothing';
+
+async function localKind(path: string): Promise<Kind> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw unreadable(path, error);
+    if (existsSync(dirname(join(resolve(path), '.')))) return 'nothing';
+    throw usageError(`cannot copy to ${path}: its folder does not exist`);
+  }
+}
+
+/** What stands at a path of the container; a link there is what it leads to, if that is inside. */
+async function insideKind(
+  api: ApiClient,
+  path: string,
+  query: { path: string; node: string },
+): Promise<Kind> {
+  const answer = await api.raw(path, { method: 'HEAD', query });
+  answer.resume();
+  if (answer.statusCode === 404) return 'nothing';
+  const header = answer.headers['hearth-path-stat'];
+  if (header === undefined) {
+    // The reason is in the body, which only a GET has
+    await api.call(path, { query });
+  }
+  return (statOf(header).mode & S_IFMT) === S_IFDIR ? 'folder' : 'file';
+}
+
+function statOf(header: string | string[] | undefined): PathStat {
+  try {
+    return JSON.parse(Buffer.from(String(header), 'base64url').toString()) as PathStat;
+  } catch {
+    throw new HearthError('ResponseInvalid', 'the node did not say what stands at the path');
+  }
+}
+
+function unreadable(path: string, error: unknown): HearthError {
+  const why = errnoCode(error) === 'ENOENT' ? 'no such file or folder' : (error as Error).message;
+  return usageError(`cannot read ${path}: ${why}`);
+}

@@ -1,0 +1,148 @@
+import { PassThrough, type Readable } from 'node:stream';
+import type { ExecExit, ExecRequest } from '../../lib/container-api.ts';
+import { HearthError } from '../../lib/errors.ts';
+import { connect } from '../connection.ts';
+import { usageError } from '../errors.ts';
+import type { ApiClient } from '../http.ts';
+import { onInterrupt } from '../interrupts.ts';
+import type { Context } from '../options.ts';
+import { parsePairs } from '../pairs.ts';
+import { ExecFrames } from './exec-frames.ts';
+import { containerPath, findContainer } from './find-container.ts';
+
+export interface ExecFlags {
+  interactive?: boolean;
+  tty?: boolean;
+  env?: string[];
+  workdir?: string;
+  user?: string;
+  node?: string;
+}
+
+const SIGNAL_EXIT = 128;
+
+/**
+ * `hearth exec NAME PROGRAM…`: runs a program in a container, or in an instance of a function.
+ * Resolves with the program's exit code.
+ */
+export async function exec(
+  context: Context,
+  name: string,
+  command: readonly string[],
+  flags: ExecFlags,
+): Promise<number> {
+  const request = execRequest(command, flags);
+  const api = connect(context);
+  const container = await findContainer(api, name, flags.node);
+  const interrupted = new AbortController();
+  const forget = onInterrupt(
+    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
+    () => process.exit(130),
+  );
+  const terminal = request.tty === undefined ? undefined : takeTerminal();
+  const input = openInput(request);
+  try {
+    const answer = await api.call(containerPath(container.id, 'exec'), {
+      method: 'POST',
+      query: { node: container.node },
+      headers: { 'hearth-exec': Buffer.from(JSON.stringify(request)).toString('base64url') },
+      body: input,
+      signal: interrupted.signal,
+    });
+    const execId = String(answer.headers['hearth-exec-id'] ?? '');
+    terminal?.onResize((size) => resize(api, { execId, node: container.node, size }));
+    return exitCode(await copyOutput(answer));
+  } catch (error) {
+    throw interrupted.signal.aborted ? interrupted.signal.reason : error;
+  } finally {
+    forget();
+    terminal?.restore();
+    input.destroy();
+    process.stdin.destroy();
+  }
+}
+
+function execRequest(command: readonly string[], flags: ExecFlags): ExecRequest {
+  if (command.length === 0) throw usageError('no program was named', 'hearth exec NAME ls -la');
+  if (flags.tty === true && process.stdin.isTTY !== true) {
+    throw usageError('--tty needs a terminal as input', 'leave -t out in scripts and pipes');
+  }
+  const size = { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 };
+  const env = {
+    ...(flags.tty === true && process.env.TERM !== undefined ? { TERM: process.env.TERM } : {}),
+    ...parsePairs('--env', flags.env),
+  };
+  return {
+    command: [...command],
+    env,
+    ...(flags.workdir === undefined ? {} : { workingDir: flags.workdir }),
+    ...(flags.user === undefined ? {} : { user: flags.user }),
+    ...(flags.interactive === true ? { stdin: true } : {}),
+    ...(flags.tty === true ? { tty: size } : {}),
+  };
+}
+
+/** Without `-i` the body is empty, yet a stream: its end says that no input comes. */
+function openInput(request: ExecRequest): Readable {
+  const input = new PassThrough();
+  if (request.stdin === true) process.stdin.pipe(input);
+  else input.end();
+  return input;
+}
+
+interface Size {
+  rows: number;
+  columns: number;
+}
+
+interface TakenTerminal {
+  onResize(listener: (size: Size) => void): void;
+  restore(): void;
+}
+
+/** Keys go to the program one by one, Ctrl-C too; its terminal echoes them. */
+function takeTerminal(): TakenTerminal {
+  process.stdin.setRawMode(true);
+  let listener: (() => void) | undefined;
+  return {
+    onResize: (listen) => {
+      listener = () => listen({ rows: process.stdout.rows, columns: process.stdout.columns });
+      process.stdout.on('resize', listener);
+    },
+    restore: () => {
+      process.stdin.setRawMode(false);
+      if (listener !== undefined) process.stdout.off('resize', listener);
+    },
+  };
+}
+
+/** A size that could not be told is only a display that wraps early. */
+function resize(api: ApiClient, to: { execId: string; node: string; size: Size }): void {
+  const path = `/v1/execs/${encodeURIComponent(to.execId)}/resize`;
+  api
+    .json(path, { method: 'POST', query: { node: to.node }, body: to.size })
+    .catch(() => undefined);
+}
+
+/** Output as it comes, until the frame that says how the program ended. */
+async function copyOutput(answer: AsyncIterable<Buffer>): Promise<ExecExit> {
+  const frames = new ExecFrames();
+  for await (const chunk of answer) {
+    for (const { kind, payload } of frames.push(chunk)) {
+      if (kind === 'end') return JSON.parse(payload.toString()) as ExecExit;
+      await write(kind === 'stdout' ? process.stdout : process.stderr, payload);
+    }
+  }
+  throw new HearthError('ResponseInvalid', 'the connection ended before the program did', {
+    hint: 'the container or its node may have ended; hearth ps -a shows',
+  });
+}
+
+async function write(stream: NodeJS.WriteStream, payload: Buffer): Promise<void> {
+  if (!stream.write(payload)) await new Promise<void>((resolve) => stream.once('drain', resolve));
+}
+
+/** As a shell has it: 128 and the signal's number. */
+function exitCode({ code, signal }: ExecExit): number {
+  return code ?? (signal === undefined ? 1 : SIGNAL_EXIT + signal);
+}

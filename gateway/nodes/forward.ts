@@ -1,0 +1,68 @@
+import type { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { HearthError } from '../../lib/errors.ts';
+import type { HttpClient } from '../../lib/http/client.ts';
+import { goneSignal } from '../api/ndjson.ts';
+
+/** Fields that mean something to the agent, and those of its answer that mean something to a user. */
+const REQUEST_FIELDS = ['content-type', 'hearth-exec'] as const;
+const ANSWER_FIELDS = [
+  'content-type',
+  'content-length',
+  'cache-control',
+  'hearth-exec-id',
+  'hearth-path-stat',
+] as const;
+/** Where the answer came from: what a following request about it names as `?node=`. */
+const NODE_FIELD = 'hearth-node';
+
+/** Answers that are open at once through one gateway: exec, archives, followed logs and stats. */
+const OPEN_MAX = 256;
+let open = 0;
+
+export interface ForwardTarget {
+  client: HttpClient;
+  node: string;
+  /** Path and query on the agent. */
+  path: string;
+}
+
+/**
+ * Passes a request to a node agent and its answer back, both as streams at the same time: an exec's
+ * input goes on while its output comes. The user's token stays here; `client` has the cluster's.
+ */
+export async function forward(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  target: ForwardTarget,
+): Promise<FastifyReply> {
+  if (open >= OPEN_MAX) {
+    throw new HearthError('QueueFull', `${open} requests to nodes are open already`, {
+      hint: 'end some: followed logs, stats and programs executed in containers each hold one',
+    });
+  }
+  open++;
+  reply.raw.once('close', () => open--);
+  const method = request.method as 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  const hasBody = method === 'POST' || method === 'PUT';
+  const answer = await target.client.raw(target.path, {
+    method,
+    headers: pick(REQUEST_FIELDS, request.headers),
+    signal: goneSignal(reply),
+    ...(hasBody ? { body: request.raw } : {}),
+  });
+  void reply.code(answer.statusCode).header(NODE_FIELD, target.node);
+  void reply.headers(pick(ANSWER_FIELDS, answer.headers));
+  return reply.send(answer.body satisfies Readable);
+}
+
+type Fields = Readonly<Record<string, string | string[] | undefined>>;
+
+function pick(names: readonly string[], from: Fields): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = from[name];
+    if (typeof value === 'string') picked[name] = value;
+  }
+  return picked;
+}

@@ -1,0 +1,146 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ContainerInfo, EventInfo, NetworkInfo, VolumeInfo } from '../../lib/container-api.ts';
+import { HearthError } from '../../lib/errors.ts';
+import type { NodeRecord } from '../../lib/records.ts';
+import { goneSignal, sendLines } from '../api/ndjson.ts';
+import { liveNodes, nodeOfContainer, onlyNode, pickNode } from './find-node.ts';
+import { forward } from './forward.ts';
+import { interleave } from './interleave.ts';
+import { type MergeParts, mergeLists } from './merge.ts';
+
+export interface NodeRouteParts extends MergeParts {
+  stopping: AbortSignal;
+}
+
+/** What may be done to a container, by method: each is the agent's path of the same name. */
+const CONTAINER_ACTIONS = {
+  GET: ['wait', 'logs', 'stats', 'archive'],
+  POST: ['stop', 'kill', 'pause', 'unpause', 'exec'],
+  PUT: ['archive'],
+  HEAD: ['archive'],
+} as const;
+
+type Query = Record<string, string | undefined>;
+/** Which of the nodes a request without `?node=` means. */
+type Choose = (nodes: readonly NodeRecord[], named: string | undefined) => string;
+
+/**
+ * Containers, volumes, networks and events of all nodes. The gateway decides which node is meant and passes the
+ * request on; what a request means, and whether it is allowed, is the agent's to say.
+ */
+export function addNodeRoutes(app: FastifyInstance, parts: NodeRouteParts): void {
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    // Bodies are the agent's to read: they pass as they come.
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    addContainerRoutes(scope, parts);
+    addNamedRoutes<VolumeInfo>(scope, parts, 'volumes');
+    addNamedRoutes<NetworkInfo>(scope, parts, 'networks');
+    scope.post('/v1/execs/:id/resize', async (request, reply) =>
+      forwardTo(parts, { request, reply, node: onlyNode(liveNodes(parts), nodeIn(request)) }),
+    );
+    scope.get('/v1/events', async (request, reply) => sendEvents(parts, request, reply));
+  });
+}
+
+function addContainerRoutes(scope: FastifyInstance, parts: NodeRouteParts): void {
+  scope.get('/v1/containers', async () => {
+    const containers = await mergeLists<ContainerInfo>(parts, '/v1/containers', 'containers');
+    return { containers: containers.sort((a, b) => b.createdAtMs - a.createdAtMs) };
+  });
+  scope.post('/v1/containers', async (request, reply) =>
+    forwardTo(parts, { request, reply, node: pickNode(liveNodes(parts), nodeIn(request)) }),
+  );
+  const pass = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const node = await nodeOfContainer(parts, idIn(request), nodeIn(request));
+    return forwardTo(parts, { request, reply, node });
+  };
+  scope.get('/v1/containers/:id', pass);
+  scope.delete('/v1/containers/:id', pass);
+  for (const [method, actions] of Object.entries(CONTAINER_ACTIONS)) {
+    for (const action of actions) {
+      const url = `/v1/containers/:id/${action}`;
+      scope.route({ method, url, exposeHeadRoute: false, handler: pass });
+    }
+  }
+}
+
+function addNamedRoutes<T>(
+  scope: FastifyInstance,
+  parts: NodeRouteParts,
+  key: 'volumes' | 'networks',
+): void {
+  const path = `/v1/${key}`;
+  const passTo =
+    (choose: Choose) =>
+    async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+      forwardTo(parts, { request, reply, node: choose(liveNodes(parts), nodeIn(request)) });
+  scope.get(path, async () => ({ [key]: await mergeLists<T>(parts, path, key) }));
+  scope.post(path, passTo(onlyNode));
+  scope.get(`${path}/:id`, passTo(onlyNode));
+  scope.delete(`${path}/:id`, passTo(onlyNode));
+}
+
+interface Forwarded {
+  request: FastifyRequest;
+  reply: FastifyReply;
+  node: string;
+}
+
+/** The path is put together from what the router took apart, so that both mean the same by it. */
+function forwardTo(parts: NodeRouteParts, { request, reply, node }: Forwarded) {
+  const { agents } = parts;
+  const id = encodeURIComponent(idIn(request));
+  const route = request.routeOptions.url ?? '';
+  const query = new URLSearchParams(request.query as Record<string, string>);
+  query.delete('node');
+  const search = query.size === 0 ? '' : `?${query}`;
+  const path = `${route.replace(':id', () => id)}${search}`;
+  return forward(request, reply, { client: agents.streams(node), node, path });
+}
+
+async function sendEvents(
+  parts: NodeRouteParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { node, ...query } = request.query as Query;
+  if (query.since !== undefined && node === undefined) {
+    throw new HearthError('BadRequest', 'since counts the events of one node', {
+      hint: 'name it: ?node=NAME',
+    });
+  }
+  const signal = AbortSignal.any([goneSignal(reply), parts.stopping]);
+  const names = liveNodes(parts).map(({ name }) => name);
+  const meant = node === undefined ? names : [pickNode(liveNodes(parts), node)];
+  return sendLines(
+    reply,
+    interleave(
+      meant.map((name) => eventsOf(parts, name, { query, signal })),
+      signal,
+    ),
+  );
+}
+
+/** One node's events; a node that goes away ends its own only. */
+async function* eventsOf(
+  { agents, log }: NodeRouteParts,
+  node: string,
+  options: { query: Query; signal: AbortSignal },
+): AsyncGenerator<EventInfo> {
+  try {
+    yield* agents.streams(node).lines<EventInfo>('/v1/events', options);
+  } catch (error) {
+    // A wrong filter is the caller's to hear of; that is said by every node alike
+    if (error instanceof HearthError && error.code === 'BadRequest') throw error;
+    if (!options.signal.aborted) log.warn({ node, err: error }, 'events of a node not read');
+  }
+}
+
+function idIn(request: FastifyRequest): string {
+  return (request.params as { id?: string }).id ?? '';
+}
+
+function nodeIn(request: FastifyRequest): string | undefined {
+  return (request.query as Query).node;
+}
