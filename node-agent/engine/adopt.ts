@@ -3,6 +3,7 @@ import type { EngineCgroups } from './cgroup.ts';
 import { dieAttributes, emitterOf } from './container-events.ts';
 import { ContainerFolder, type ContainerState, listContainerIds } from './container-state.ts';
 import type { EngineEventListener } from './engine-event.ts';
+import { failpoint } from './failpoints.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { isSameProcess } from './process-identity.ts';
@@ -34,11 +35,14 @@ export async function adoptContainers(inputs: AdoptInputs): Promise<LiveContaine
     const container = state === undefined ? undefined : adoptOne(inputs, state);
     if (container !== undefined) adopted.push(container);
     else await removeLeftover(inputs, id, state);
+    failpoint('adopt.after-one');
   }
+  failpoint('adopt.after-containers');
   const used = new Set(adopted.map(({ parts }) => parts.cgroup.name));
   for (const name of cgroups.names()) {
     if (!used.has(name) && !inputs.ownsCgroup(name)) await removeCgroup(inputs, name);
   }
+  failpoint('adopt.after-cgroups');
   return adopted;
 }
 
@@ -72,10 +76,13 @@ async function removeLeftover(
 ): Promise<void> {
   const folder = new ContainerFolder(inputs.containersDir, id);
   if (state === undefined) return folder.remove();
+  failpoint('adopt.leftover.before');
   await removeCgroup(inputs, state.cgroup);
+  failpoint('adopt.leftover.after-cgroup');
   try {
     const cgroup = inputs.cgroups.open(state.cgroup);
     await removeParts({ spec: state.spec, cgroup, folder });
+    failpoint('adopt.leftover.after-parts');
     inputs.onRemoved(id, state.uidSlot, undefined);
     const emit = emitterOf(state.spec, inputs.onEvent);
     if (state.process !== undefined) emit('die', dieAttributes({ oomKilled: false }));

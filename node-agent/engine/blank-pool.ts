@@ -4,6 +4,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { EngineCgroups } from './cgroup.ts';
 import type { ContainerCgroup } from './container-cgroup.ts';
+import { failpoint } from './failpoints.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import type { Slots } from './slots.ts';
@@ -115,6 +116,7 @@ export class BlankPool {
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), BLANK_MS);
     try {
       cgroups.create(name);
+      failpoint('blank.after-cgroup');
       const plan = {
         name,
         stagingDir,
@@ -123,6 +125,7 @@ export class BlankPool {
         cgroupViews: cgroups.views(name),
       };
       await (await launcher()).blank(plan);
+      failpoint('blank.after-fork');
       return blank;
     } catch (error) {
       this.#discard(blank);
@@ -141,6 +144,7 @@ export class BlankPool {
 
   async #remove(blank: ReadyBlank): Promise<void> {
     await blank.cgroup.kill();
+    failpoint('blank.remove.after-kill');
     await blank.cgroup.remove();
     this.#options.uidSlots.free(blank.uidSlot);
     this.#names.delete(blank.name);

@@ -8,6 +8,7 @@ import type { ContainerSpec } from './container-spec.ts';
 import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
 import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
+import { failpoint } from './failpoints.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
@@ -74,7 +75,9 @@ export class ContainerStarter {
     const made: Made = {};
     try {
       made.network = spec.network === 'bridge' ? await this.#context.network.acquire() : undefined;
+      failpoint('start.after-network');
       made.blank = await this.#context.blanks.take();
+      failpoint('start.after-blank');
       const queued = performance.now();
       made.container = this.#prepare(spec, made.blank, made.network);
       await this.#launch(made.container, made.blank);
@@ -99,17 +102,22 @@ export class ContainerStarter {
     const { cgroup, uidSlot } = blank;
     const folder = new ContainerFolder(this.#context.containersDir, spec.id);
     folder.create();
+    failpoint('start.after-folder');
     folder.writeState(stateOf({ spec, uidSlot, cgroup, network }));
+    failpoint('start.after-state');
     if (spec.upperDir !== undefined) {
       mkdirSync(spec.upperDir, { recursive: true, mode: 0o755 });
       mkdirSync(workDir(spec.upperDir), { mode: 0o700 });
     }
+    failpoint('start.after-upper');
     if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
     const owner = blank.uidBase + spec.user.uid;
     makeFifo(folder.stdout, owner);
     makeFifo(folder.stderr, owner);
     if (spec.statusPipe === true) makeFifo(folder.status, owner);
+    failpoint('start.after-fifos');
     this.#context.cgroups.limit(cgroup, spec.resources);
+    failpoint('start.after-limits');
     const container = new LiveContainer({
       spec,
       uidSlot,
@@ -139,8 +147,10 @@ export class ContainerStarter {
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
     try {
       const process = await (await this.#context.launcher()).start(blank.name, plan);
+      failpoint('start.after-launch');
       container.started(process);
       folder.writeState({ ...stateOf(container.parts), process });
+      failpoint('start.after-process');
     } finally {
       clearTimeout(timer);
     }
@@ -157,8 +167,10 @@ export class ContainerStarter {
       container?.detach();
       const { cgroup } = blank;
       await cgroup.kill();
+      failpoint('undo.after-kill');
       const folder = new ContainerFolder(this.#context.containersDir, spec.id);
       await removeParts({ spec, cgroup, folder });
+      failpoint('undo.after-remove');
     } catch (error) {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
     }

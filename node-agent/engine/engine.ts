@@ -9,6 +9,7 @@ import type { ContainerSpec } from './container-spec.ts';
 import { ContainerStarter } from './container-start.ts';
 import { ContainerFolder, listContainerIds } from './container-state.ts';
 import type { Container, Engine, EngineOptions } from './engine-types.ts';
+import { failpoint } from './failpoints.ts';
 import { LauncherClient } from './launcher-client.ts';
 import type { LiveContainer } from './live-container.ts';
 import { EngineNetwork } from './network.ts';
@@ -70,7 +71,9 @@ class ContainerEngine implements Engine {
     for (const folder of [options.stateDir, this.#containersDir, this.#stagingDir]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
+    failpoint('open.after-folders');
     this.#cgroups = new EngineCgroups(detectCgroupLayout(), options.name);
+    failpoint('open.after-cgroups');
     // Living containers of an earlier process, which `adopt` may find, keep their uids
     for (const id of listContainerIds(this.#containersDir)) {
       const state = new ContainerFolder(this.#containersDir, id).readState();
@@ -109,6 +112,7 @@ class ContainerEngine implements Engine {
 
   async open(): Promise<void> {
     await this.#launcher;
+    failpoint('open.after-launcher');
     this.#blanks.fill();
     // Whoever needs the network hears of its failure by `acquire`
     this.#network.open().catch((error: unknown) => {
@@ -127,6 +131,7 @@ class ContainerEngine implements Engine {
   }
 
   async adopt(): Promise<Container[]> {
+    failpoint('adopt.before');
     const adopted = await adoptContainers({
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
@@ -142,8 +147,10 @@ class ContainerEngine implements Engine {
       this.#containers.set(container.id, container);
       const { process } = container;
       if (process !== undefined) await launcher.watch({ id: container.id, ...process });
+      failpoint('adopt.after-watch');
     }
     await this.#network.sweep();
+    failpoint('adopt.after-sweep');
     return adopted;
   }
 

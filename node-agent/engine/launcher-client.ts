@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
+import { launcherFailpoints } from './failpoints.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
 import type { BlankPlan, Report, Request, StartFailure, StartPlan } from './launcher/messages.ts';
 
@@ -53,7 +54,7 @@ export class LauncherClient {
     this.#child = spawn(process.execPath, [bootstrap], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       detached: true,
-      env: {},
+      env: launcherFailpoints(),
       cwd: '/',
     });
     this.#control = this.#child.stdio[3] as Duplex;

@@ -7,6 +7,7 @@ import { dieAttributes, type Emit } from './container-events.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
 import type { ContainerFolder } from './container-state.ts';
 import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
+import { failpoint } from './failpoints.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
@@ -100,13 +101,16 @@ export class LiveContainer implements Container {
   async ended(status: number | undefined): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    failpoint('end.before');
     this.#closePidfd();
     const { cgroup } = this.parts;
     // Processes that entered by other ways than PID 1's namespace: none should be left
     await cgroup.kill().catch(() => {});
+    failpoint('end.after-kill');
     await Promise.race([this.#output.ended(), sleep(OUTPUT_END_MS, undefined, { ref: false })]);
     this.#output.close();
     this.#statusLine?.close();
+    failpoint('end.after-output');
     const exit = exitStatus(status, cgroup.oomKills());
     this.#sayEnd(exit);
     this.#resolveExited(exit);
@@ -123,7 +127,9 @@ export class LiveContainer implements Container {
   async kill(options: KillOptions = {}): Promise<ExitStatus> {
     if (this.#ended) return this.exited;
     this.parts.emit('kill', { signal: constants.signals.SIGKILL, ...options });
+    failpoint('kill.before');
     await this.parts.cgroup.kill();
+    failpoint('kill.after-cgroup');
     this.#send('SIGKILL');
     return this.exited;
   }
@@ -146,8 +152,10 @@ export class LiveContainer implements Container {
 
   async #remove(): Promise<void> {
     if (!this.#ended) await this.kill();
+    failpoint('remove.before');
     await removeParts(this.parts);
     this.parts.onRemoved();
+    failpoint('remove.after-slots');
     this.parts.emit('destroy');
   }
 
@@ -191,9 +199,13 @@ export async function removeParts(
 ): Promise<void> {
   const { spec, cgroup, folder } = parts;
   await cgroup.remove();
+  failpoint('remove.after-cgroup');
   if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
+  failpoint('remove.after-socket');
   if (spec.upperDir !== undefined) rmSync(workDir(spec.upperDir), { recursive: true, force: true });
+  failpoint('remove.after-work');
   folder.remove();
+  failpoint('remove.after-folder');
 }
 
 /** Overlay's scratch folder beside an upper layer that stays. */

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
+import { failpoint } from './failpoints.ts';
 import {
   bridgeCommands,
   type FirewallFacts,
@@ -131,11 +132,13 @@ export class EngineNetwork {
     };
     try {
       await this.#loadFirewall(facts);
+      failpoint('network.after-firewall');
       if (!existsSync(`/sys/class/net/${bridge}`)) {
         await ipBatch([`link add name ${bridge} type bridge`]);
       }
       writeSetting(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '1');
       await ipBatch(bridgeCommands(this.#names, this.#subnet));
+      failpoint('network.after-bridge');
       writeSetting('/proc/sys/net/ipv4/ip_forward', '1');
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -188,10 +191,14 @@ export class EngineNetwork {
     const slot = networkSlot(this.#names, this.#subnet, this.#takeNumber());
     try {
       await ipBatch([`netns add ${slot.netns}`]);
+      failpoint('network.after-netns');
       // Before there is a link, so that it never gets an IPv6 address
       await this.#options.configure(netnsPath(slot));
+      failpoint('network.after-settings');
       await ipBatch(hostLinkCommands(this.#names, slot));
+      failpoint('network.after-host-link');
       await ipBatch(insideCommands(this.#subnet, slot), slot.netns);
+      failpoint('network.after-inside-link');
       return slot;
     } catch (error) {
       await this.#destroy(slot);
@@ -216,9 +223,11 @@ export class EngineNetwork {
 
   async #destroy(slot: NetworkSlot): Promise<void> {
     await this.#quietly('remove link', () => removeLink(slot.veth));
+    failpoint('network.destroy.after-link');
     await this.#quietly('remove network namespace', async () => {
       if (existsSync(netnsPath(slot))) await ipBatch([`netns delete ${slot.netns}`]);
     });
+    failpoint('network.destroy.after-netns');
     this.#used.delete(slot.number);
   }
 

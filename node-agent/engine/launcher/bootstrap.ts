@@ -6,6 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { inheritedFailpoints } from '../failpoints.ts';
 import { F_SETFD } from '../linux-constants.ts';
 import { dontforkFilter } from '../seccomp.ts';
 import { engineArch } from '../syscall-numbers.ts';
@@ -25,5 +26,5 @@ const main = fileURLToPath(new URL('./main.js', import.meta.url));
 sys.execve(
   process.execPath,
   [process.execPath, '--single-threaded', '--no-flush-bytecode', main, ...process.argv.slice(2)],
-  ['HOME=/', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+  ['HOME=/', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...inheritedFailpoints()],
 );

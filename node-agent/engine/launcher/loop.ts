@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoints.ts';
 import {
   AT_FDCWD,
   CLONE_NEWNET,
@@ -83,7 +84,9 @@ export class LauncherLoop {
 
   #addBlank(request: Request & { type: 'blank' }): void {
     const { name } = request.blank;
+    failpoint('launcher.blank.before-fork');
     const forked = forkBlank(this.#context, request.blank);
+    failpoint('launcher.blank.after-fork');
     const pidfd = this.#context.sys.pidfdOpen(forked.pid);
     const blank: Growing = { ...forked, name, pidfd, said: [], seq: request.seq };
     this.#blanks.set(name, blank);
@@ -96,7 +99,9 @@ export class LauncherLoop {
     this.#blanks.delete(request.blank);
     blank.seq = request.seq;
     blank.id = request.plan.id;
+    failpoint('launcher.start.before-plan');
     this.#writeAll(blank.planFd, encodeFrame(request.plan));
+    failpoint('launcher.start.after-plan');
   }
 
   /** The next word of a child: ready, executing, or that it cannot go on. */
@@ -116,6 +121,7 @@ export class LauncherLoop {
     const failure = parseOutcome(Buffer.concat(blank.said));
     const { id, pid, pidfd, seq, startTime } = blank;
     if (failure === undefined && id !== undefined && seq !== undefined) {
+      failpoint('launcher.start.before-report');
       this.#report({ type: 'started', seq, pid, startTime });
       this.#sources.set(pidfd, () => this.#reap(id, pid, pidfd));
       return;
@@ -136,6 +142,7 @@ export class LauncherLoop {
   /** An adopted container: nobody here can wait for it, but its pidfd tells its end. */
   #watch(request: Request & { type: 'watch' }): void {
     const { id, pid, seq, startTime } = request;
+    failpoint('launcher.watch.before-report');
     this.#report({ type: 'done', seq });
     const pidfd = this.#openSame(pid, startTime);
     if (pidfd === undefined) {
@@ -164,6 +171,7 @@ export class LauncherLoop {
   /** Settings can be written only from inside: by a child, as the launcher never changes its own. */
   #prepareNetwork(seq: number, netns: string): void {
     const { sys } = this.#context;
+    failpoint('launcher.network.before-fork');
     const pid = sys.fork();
     if (pid === 0) {
       try {
@@ -174,6 +182,7 @@ export class LauncherLoop {
         sys.exit(1);
       }
     }
+    failpoint('launcher.network.after-fork');
     const { status } = sys.wait4(pid, 0);
     if (status !== 0) throw new Error(`cannot configure ${netns}: wait status ${status}`);
     this.#report({ type: 'done', seq });

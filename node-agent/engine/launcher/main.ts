@@ -3,6 +3,7 @@
  * but wait for requests on descriptor 3 and for the ends of processes. When the engine dies it goes
  * too, and leaves the containers alone.
  */
+import { failpoint } from '../failpoints.ts';
 import { containerFilter } from '../seccomp.ts';
 import { engineArch } from '../syscall-numbers.ts';
 import { syscalls } from '../syscalls.ts';
@@ -12,6 +13,7 @@ import { UserNamespaces } from './user-namespaces.ts';
 
 const CONTROL_FD = 3;
 
+failpoint('launcher.begin');
 const context = {
   sys: syscalls,
   users: new UserNamespaces(syscalls),
@@ -19,4 +21,5 @@ const context = {
   listenerFilter: containerFilter(engineArch(), { listener: true }),
 };
 rehearse(context.filter);
+failpoint('launcher.rehearsed');
 new LauncherLoop(context, CONTROL_FD).run();

@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoints.ts';
 import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 
@@ -45,7 +46,8 @@ export class UserNamespaces {
 function createUserNamespace(sys: Syscalls, uidBase: number): number {
   const ready = sys.pipe2(O_CLOEXEC);
   const pid = sys.fork();
-  if (pid === 0) waitInNewUserNamespace(sys, ready.write);
+  if (pid === 0) waitInNewUserNamespace(sys, ready);
+  failpoint('launcher.userns.after-fork');
   try {
     sys.close(ready.write);
     const said = Buffer.alloc(1);
@@ -60,14 +62,17 @@ function createUserNamespace(sys: Syscalls, uidBase: number): number {
   }
 }
 
-function waitInNewUserNamespace(sys: Syscalls, readyFd: number): never {
+/** Waits for its end, or the launcher's: the pipe then has no reader, which is an error of it. */
+function waitInNewUserNamespace(sys: Syscalls, ready: { read: number; write: number }): never {
   try {
+    sys.close(ready.read);
     sys.unshare(CLONE_NEWUSER);
-    sys.write(readyFd, Buffer.from('u'));
-    for (;;) sys.poll([], -1);
+    sys.write(ready.write, Buffer.from('u'));
+    sys.poll([{ fd: ready.write, events: 0 }], -1);
   } catch {
-    return sys.exit(1);
+    // Told by the pipe's end
   }
+  return sys.exit(1);
 }
 
 /** Writes a kernel file in one write, without creating it. */
