@@ -34,9 +34,9 @@ export class Freezer {
     for (let pauseMs = LOOK_MS_FIRST; ; pauseMs = Math.min(pauseMs * 2, LOOK_MS_MAX)) {
       // v1 gives up on processes that fork while it looks, and takes them at the next request:
       // Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst
-      this.#write(true);
+      const isThere = this.#write(true);
       if (this.isFrozen()) return true;
-      if (performance.now() >= endMs) return false;
+      if (!isThere || performance.now() >= endMs) return false;
       await sleep(pauseMs);
     }
   }
@@ -51,9 +51,9 @@ export class Freezer {
     return /^frozen 1$/m.test(readIfThere(`${folder}/cgroup.events`) ?? '');
   }
 
-  #write(freeze: boolean): void {
+  #write(freeze: boolean): boolean {
     const { folder, version } = this.#plan;
-    if (version === 'v2') writeIfThere(`${folder}/cgroup.freeze`, freeze ? '1' : '0');
-    else writeIfThere(`${folder}/freezer.state`, freeze ? 'FROZEN' : 'THAWED');
+    if (version === 'v2') return writeIfThere(`${folder}/cgroup.freeze`, freeze ? '1' : '0');
+    return writeIfThere(`${folder}/freezer.state`, freeze ? 'FROZEN' : 'THAWED');
   }
 }

@@ -100,6 +100,8 @@ export interface ExitStatus {
   code?: number;
   signal?: number;
   oomKilled: boolean;
+  /** Of one that ran out of it; peak 0 where the kernel does not keep it. */
+  memory?: { limitBytes: number; peakBytes: number };
   /** Set when the program was never executed: errno name of execve or the failed step. */
   startError?: { step: string; errno: string; message: string };
 }

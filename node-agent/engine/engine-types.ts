@@ -1,5 +1,6 @@
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
+import type { ContainerStats } from './container-stats.ts';
 import type { EngineEventListener } from './engine-event.ts';
 
 export interface EngineOptions {
@@ -46,7 +47,7 @@ export interface Engine {
 export interface Container {
   readonly id: string;
   readonly spec: ContainerSpec;
-  /** Process id of its PID 1 in the host's pid namespace. */
+  /** Process id of its program in the host's pid namespace; inside it is 2, below an init. */
   readonly pid: number;
   /** IPv4 address on the engine's bridge, for network `bridge`. */
   readonly address: string | undefined;
@@ -56,7 +57,7 @@ export interface Container {
   readonly exited: Promise<ExitStatus>;
   /** Raw output chunks from now on; what came before the first listener is kept up to 64 KiB. */
   onOutput(listener: (stream: 'stdout' | 'stderr', chunk: Buffer) => void): void;
-  /** Sends a signal to PID 1. */
+  /** Sends a signal to the program. */
   signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void;
   /** Kills every process of the container and waits for its end. */
   kill(options?: KillOptions): Promise<ExitStatus>;
@@ -64,6 +65,17 @@ export interface Container {
   remove(): Promise<void>;
   /** Bytes in use and the peak, from the cgroup. */
   memory(): Promise<{ currentBytes: number; peakBytes: number }>;
+  /** What it uses. */
+  stats(): Promise<ContainerStats>;
+  /** Whether its processes are held, as the kernel says. */
+  readonly paused: boolean;
+  /**
+   * Resolves when every process of it stands still; a later SIGTERM, SIGINT or kill lets them go on.
+   * @throws HearthError Conflict when it is paused or has ended, KernelUnsupported
+   */
+  pause(): Promise<void>;
+  /** @throws HearthError Conflict when it is not paused */
+  resume(): Promise<void>;
 }
 
 /** What the event of a kill says besides the signal. */

@@ -14,6 +14,7 @@ import { LauncherClient } from './launcher-client.ts';
 import type { LiveContainer } from './live-container.ts';
 import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
+import { ResourceWatch } from './resource-watch.ts';
 import { Slots } from './slots.ts';
 
 const NAME = /^[a-z0-9]{1,8}$/;
@@ -58,6 +59,7 @@ class ContainerEngine implements Engine {
   readonly #uidSlots = new Slots(LIMITS.agentInstancesMax);
   readonly #containers = new Map<string, LiveContainer>();
   readonly #starter: ContainerStarter;
+  readonly #watch: ResourceWatch;
   #launcher: Promise<LauncherClient>;
   /** When launchers were replaced, the latest last. */
   #restarts: number[] = [];
@@ -97,6 +99,7 @@ class ContainerEngine implements Engine {
       log: options.log,
       configure: async (netns) => (await this.#launcher).prepareNetwork(netns),
     });
+    this.#watch = new ResourceWatch(this.#containers);
     this.#starter = new ContainerStarter({
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
@@ -161,6 +164,7 @@ class ContainerEngine implements Engine {
   }
 
   async #close(keep: boolean): Promise<void> {
+    this.#watch.close();
     await this.#starter.settled();
     const all = [...this.#containers.values()];
     if (keep) for (const container of all) container.detach();

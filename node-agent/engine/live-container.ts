@@ -1,11 +1,16 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
-import type { ContainerCgroup } from './cgroup.ts';
+import { ContainerAlarm } from './container-alarm.ts';
+import type { ContainerCgroup } from './container-cgroup.ts';
 import { dieAttributes, type Emit } from './container-events.ts';
+import { ContainerPause } from './container-pause.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
 import type { ContainerFolder } from './container-state.ts';
+import type { ContainerStats } from './container-stats.ts';
+import { readStats } from './container-usage.ts';
 import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
 import { failpoint } from './failpoints.ts';
 import type { NetworkSlot } from './network-plan.ts';
@@ -42,6 +47,8 @@ export class LiveContainer implements Container {
   readonly parts: ContainerParts;
   readonly #output: ContainerOutput;
   readonly #statusLine: StatusLine | undefined;
+  readonly #alarm: ContainerAlarm;
+  readonly #pause: ContainerPause;
   timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
   #process: { pid: number; startTime: string } | undefined;
   #saidStart = false;
@@ -56,6 +63,8 @@ export class LiveContainer implements Container {
     this.spec = parts.spec;
     this.address = parts.network?.address;
     this.#output = new ContainerOutput(parts.folder);
+    this.#alarm = new ContainerAlarm(parts);
+    this.#pause = new ContainerPause(parts);
     this.#statusLine =
       parts.spec.statusPipe === true ? new StatusLine(parts.folder.status) : undefined;
     this.status = this.#statusLine?.line ?? Promise.resolve(undefined);
@@ -83,6 +92,7 @@ export class LiveContainer implements Container {
   adopted(process: { pid: number; startTime: string }): void {
     this.#saidStart = true;
     this.#runsAs(process);
+    this.#alarm.begin(process.pid);
   }
 
   #runsAs(process: { pid: number; startTime: string }): void {
@@ -111,7 +121,7 @@ export class LiveContainer implements Container {
     this.#output.close();
     this.#statusLine?.close();
     failpoint('end.after-output');
-    const exit = exitStatus(status, cgroup.oomKills());
+    const exit = this.#withMemory(exitStatus(status, cgroup.oomKills()));
     this.#sayEnd(exit);
     this.#resolveExited(exit);
   }
@@ -121,7 +131,10 @@ export class LiveContainer implements Container {
   }
 
   signal(signal: Signal): void {
-    if (this.#send(signal)) this.parts.emit('kill', { signal: constants.signals[signal] });
+    if (!this.#send(signal)) return;
+    this.parts.emit('kill', { signal: constants.signals[signal] });
+    // One that is paused would never hear it
+    if (signal !== 'SIGHUP') this.#pause.thaw();
   }
 
   async kill(options: KillOptions = {}): Promise<ExitStatus> {
@@ -141,6 +154,28 @@ export class LiveContainer implements Container {
 
   async memory(): Promise<{ currentBytes: number; peakBytes: number }> {
     return this.parts.cgroup.memory();
+  }
+
+  async stats(): Promise<ContainerStats> {
+    return readStats(this.parts);
+  }
+
+  get paused(): boolean {
+    return !this.#ended && this.#pause.paused;
+  }
+
+  async pause(): Promise<void> {
+    if (this.#ended) throw new HearthError('Conflict', `container "${this.id}" has ended`);
+    await this.#pause.pause();
+  }
+
+  async resume(): Promise<void> {
+    this.#pause.resume();
+  }
+
+  /** Says which limits it has met since the last look. */
+  look(): void {
+    if (!this.#ended && this.#process !== undefined) this.#alarm.look(this.pid);
   }
 
   /** Lets go of what this process holds, and leaves the container as it is. */
@@ -180,11 +215,15 @@ export class LiveContainer implements Container {
 
   #sayEnd(exit: ExitStatus): void {
     this.#sayStart();
-    if (exit.oomKilled) {
-      const limitBytes = this.spec.resources.memoryBytes;
-      this.parts.emit('oom', { limitBytes, peakBytes: this.parts.cgroup.memory().peakBytes });
-    }
+    this.#alarm.look(undefined);
     this.parts.emit('die', dieAttributes(exit));
+  }
+
+  /** Limit and peak, which go with the cgroup. */
+  #withMemory(exit: ExitStatus): ExitStatus {
+    if (!exit.oomKilled) return exit;
+    const limitBytes = this.spec.resources.memoryBytes;
+    return { ...exit, memory: { limitBytes, peakBytes: this.parts.cgroup.memory().peakBytes } };
   }
 
   #closePidfd(): void {

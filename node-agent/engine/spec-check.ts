@@ -9,6 +9,8 @@ const HOSTNAME = /^[A-Za-z0-9.-]{1,64}$/;
 const FOLDER_NAME = /^[A-Za-z0-9._-]{1,200}$/;
 const ID_MAX = 65_535;
 const SOCKET_PATH_BYTES_MAX = 107;
+/** cpu.weight of Documentation/admin-guide/cgroup-v2.rst. */
+const CPU_WEIGHT_MAX = 10_000;
 
 /**
  * First fault of a spec, as a sentence; undefined if there is none. The kernel would refuse most of
@@ -75,10 +77,18 @@ function isPlainAbsolute(path: string): boolean {
 }
 
 function resourceFault(spec: ContainerSpec): string | undefined {
-  for (const [name, value] of Object.entries(spec.resources)) {
+  const { swapBytes = 0, writable = 'memory', cpuWeight = 1, ...sizes } = spec.resources;
+  for (const [name, value] of Object.entries({ ...sizes, cpuWeight })) {
     if (!Number.isSafeInteger(value) || value < 1) {
       return `${name} must be a whole number >= 1: current value is ${value}`;
     }
   }
-  return undefined;
+  if (!Number.isSafeInteger(swapBytes) || swapBytes < 0) {
+    return `swapBytes must be a whole number >= 0: current value is ${swapBytes}`;
+  }
+  if (cpuWeight > CPU_WEIGHT_MAX) {
+    return `cpuWeight must be 1–${CPU_WEIGHT_MAX}: current value is ${cpuWeight}`;
+  }
+  if (writable === 'memory' || writable === 'disk') return undefined;
+  return `writable must be memory or disk: "${writable}"`;
 }

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { HearthError } from '../../lib/errors.ts';
 import type { ContainerSpec, ExitStatus } from '../engine/container-spec.ts';
+import type { ContainerStats } from '../engine/container-stats.ts';
 import type { Container, Engine } from '../engine/engine-types.ts';
 
 /** Environment variable with the path on which a test's guest shall listen. */
@@ -42,6 +44,7 @@ class ProcessContainer implements Container {
   readonly exited: Promise<ExitStatus>;
   readonly #child: ChildProcess;
   readonly #onRemove: () => void;
+  #paused = false;
 
   constructor(spec: ContainerSpec, onRemove: () => void) {
     this.id = spec.id;
@@ -83,6 +86,32 @@ class ProcessContainer implements Container {
 
   async memory(): Promise<{ currentBytes: number; peakBytes: number }> {
     return { currentBytes: 1, peakBytes: 2 };
+  }
+
+  async stats(): Promise<ContainerStats> {
+    const { cpuMillis: limitMillis, memoryBytes: limitBytes, pids: limit } = this.spec.resources;
+    const time = { usageNs: 3, userNs: 2, systemNs: 1, throttledPeriods: 0, throttledNs: 0 };
+    const memory = { currentBytes: 1, peakBytes: 2, inactiveFileBytes: 0, oomKills: 0 };
+    return {
+      timeMs: Date.now(),
+      cpu: { ...time, limitMillis },
+      memory: { ...memory, limitBytes },
+      pids: { current: 1, limit },
+    };
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  async pause(): Promise<void> {
+    if (this.#paused) throw new HearthError('Conflict', `container "${this.id}" is paused already`);
+    this.#paused = this.#child.kill('SIGSTOP');
+  }
+
+  async resume(): Promise<void> {
+    if (!this.#paused) throw new HearthError('Conflict', `container "${this.id}" is not paused`);
+    this.#paused = !this.#child.kill('SIGCONT');
   }
 }
 

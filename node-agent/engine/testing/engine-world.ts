@@ -42,10 +42,10 @@ export function engineOptions(folder: string): EngineOptions {
 }
 
 /** Makes the world; `close` leaves nothing of it. */
-export async function makeEngineWorld(): Promise<EngineWorld> {
+export async function makeEngineWorld(more: Partial<EngineOptions> = {}): Promise<EngineWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-engine-'));
   const layer = makeBusyboxLayer(join(folder, 'layer'));
-  const options = engineOptions(folder);
+  const options = { ...engineOptions(folder), ...more };
   const engine = await createEngine(options);
   const spec = (argv: readonly string[], more: Partial<ContainerSpec> = {}) =>
     makeSpec(layer, argv, more);
