@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { processesOf } from '../../lib/testing/machine.ts';
 import { call, probe } from './call.ts';
 import { answering, makeFolder } from './folder.ts';
-import { containersOf, leftovers, processesOf } from './ledger.ts';
+import { containersOf, leftovers } from './ledger.ts';
 import { Platform, until, whyNotHere } from './platform.ts';
 
 /** What dies or is interrupted, and what a user notices of it. */

@@ -197,6 +197,7 @@ class ContainerEngine implements Engine {
 
   #createLauncher(): Promise<LauncherClient> {
     return LauncherClient.create({
+      engine: this.#options.name,
       onExited: ({ id, pid, status }) => {
         const container = this.#containers.get(id);
         if (container === undefined) return;

@@ -21,6 +21,8 @@ export class StartRefused extends Error {
 }
 
 export interface LauncherEvents {
+  /** Name of the engine, for whoever looks at the processes of this machine. */
+  engine: string;
   onExited: (report: Report & { type: 'exited' }) => void;
   onBlankLost: (name: string) => void;
   /** The process ended although nobody closed it. */
@@ -51,7 +53,7 @@ export class LauncherClient {
     this.#events = events;
     const bootstrap = fileURLToPath(new URL('./launcher/bootstrap.js', import.meta.url));
     // A session of its own: a terminal's Ctrl-C is for the agent, which ends the launcher in order
-    this.#child = spawn(process.execPath, [bootstrap], {
+    this.#child = spawn(process.execPath, [bootstrap, `--engine=${events.engine}`], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       detached: true,
       env: launcherFailpoints(),

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { silentLog } from '../../../lib/telemetry/log.ts';
+import { Ledger, type LedgerScope } from '../../../lib/testing/ledger.ts';
 import type { ContainerSpec, ExitStatus } from '../container-spec.ts';
 import { createEngine } from '../engine.ts';
 import type { Container, Engine, EngineOptions } from '../engine-types.ts';
@@ -41,11 +42,22 @@ export function engineOptions(folder: string): EngineOptions {
   };
 }
 
-/** Makes the world; `close` leaves nothing of it. */
+/** What a test of one engine must not leave on this machine. */
+export function engineScope(options: Pick<EngineOptions, 'name' | 'stateDir'>): LedgerScope {
+  return {
+    engines: [options.name],
+    folders: [dirname(options.stateDir)],
+    files: [options.stateDir],
+    markers: [`--engine=${options.name}`],
+  };
+}
+
+/** Makes the world; `close` leaves nothing of it, or the ledger says what it is. */
 export async function makeEngineWorld(more: Partial<EngineOptions> = {}): Promise<EngineWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-engine-'));
   const layer = makeBusyboxLayer(join(folder, 'layer'));
   const options = { ...engineOptions(folder), ...more };
+  const ledger = new Ledger(engineScope(options));
   const engine = await createEngine(options);
   const spec = (argv: readonly string[], more: Partial<ContainerSpec> = {}) =>
     makeSpec(layer, argv, more);
@@ -57,8 +69,12 @@ export async function makeEngineWorld(more: Partial<EngineOptions> = {}): Promis
     spec,
     run: async (argv, more) => ended(await engine.start(spec(argv, more))),
     close: async () => {
-      await engine.close();
-      rmSync(folder, { recursive: true, force: true });
+      try {
+        await engine.close();
+        await ledger.assertBalanced();
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
     },
   };
 }
