@@ -1,5 +1,6 @@
 import { fstatSync, readdirSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { EntryRefused, splitName } from '../../lib/archive/entry-name.ts';
 import type { TarHeader } from '../../lib/archive/tar.ts';
 import { errnoCode } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
@@ -16,7 +17,7 @@ import {
   S_IFCHR,
 } from '../engine/linux-constants.ts';
 import type { FileTime, Syscalls } from '../engine/syscall-types.ts';
-import { EntryRefused, type EntryTarget, splitName } from './entry-name.ts';
+import type { EntryTarget } from './entry-name.ts';
 import { FolderCache } from './folder-cache.ts';
 
 const OPAQUE_XATTR = 'trusted.overlay.opaque';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { EntryRefused } from '../../lib/archive/entry-name.ts';
 import { readTar, type TarEntry, TarFormatError } from '../../lib/archive/tar.ts';
 import type { Digest } from '../../lib/digest.ts';
 import { type ErrorCode, errnoCode, HearthError } from '../../lib/errors.ts';
@@ -13,7 +14,7 @@ import {
 } from '../engine/linux-constants.ts';
 import type { Syscalls } from '../engine/syscall-types.ts';
 import { syscalls } from '../engine/syscalls.ts';
-import { EntryRefused, parseEntryName } from './entry-name.ts';
+import { parseEntryName } from './entry-name.ts';
 import { LayerTree } from './layer-tree.ts';
 
 export interface UnpackOptions {
