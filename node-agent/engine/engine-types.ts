@@ -58,7 +58,7 @@ export interface Container {
   /** Raw output chunks from now on; what came before the first listener is kept up to 64 KiB. */
   onOutput(listener: (stream: 'stdout' | 'stderr', chunk: Buffer) => void): void;
   /** Sends a signal to the program. */
-  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void;
+  signal(signal: NodeJS.Signals): void;
   /** Kills every process of the container and waits for its end. */
   kill(options?: KillOptions): Promise<ExitStatus>;
   /** Removes what is left on the host: cgroups, network slot, folders. After `exited`. */

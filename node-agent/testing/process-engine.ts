@@ -71,7 +71,7 @@ class ProcessContainer implements Container {
     this.#child.stderr?.on('data', (chunk: Buffer) => listener('stderr', chunk));
   }
 
-  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void {
+  signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
