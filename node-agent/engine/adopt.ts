@@ -1,8 +1,16 @@
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { EngineCgroups } from './cgroup.ts';
+import type { ContainerCgroup } from './container-cgroup.ts';
 import { dieAttributes, emitterOf } from './container-events.ts';
-import { ContainerFolder, type ContainerState, listContainerIds } from './container-state.ts';
+import {
+  ContainerFolder,
+  type ContainerState,
+  lastOf,
+  listContainerIds,
+  type RunningContainer,
+} from './container-state.ts';
 import type { EngineEventListener } from './engine-event.ts';
+import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
 import type { NetworkSlot } from './network-plan.ts';
@@ -11,6 +19,7 @@ import { isSameProcess } from './process-identity.ts';
 export interface AdoptInputs {
   containersDir: string;
   cgroups: EngineCgroups;
+  exits: ExitFiles;
   /** Whether this process itself made the container with this id. */
   ownsContainer: (id: string) => boolean;
   /** Whether these cgroups belong to a container or blank of this process. */
@@ -23,8 +32,8 @@ export interface AdoptInputs {
 }
 
 /**
- * Containers of an earlier process that still run. Those that do not, that were never finished, or
- * of which only a cgroup or a folder is left, are removed.
+ * Containers of an earlier process that still run, and those that ended meanwhile and left word how.
+ * What was never finished, or of which only a cgroup or a folder is left, is removed.
  */
 export async function adoptContainers(inputs: AdoptInputs): Promise<LiveContainer[]> {
   const adopted: LiveContainer[] = [];
@@ -43,15 +52,24 @@ export async function adoptContainers(inputs: AdoptInputs): Promise<LiveContaine
     if (!used.has(name) && !inputs.ownsCgroup(name)) await removeCgroup(inputs, name);
   }
   failpoint('adopt.after-cgroups');
+  for (const name of inputs.exits.names()) {
+    if (!used.has(name) && !inputs.ownsCgroup(name)) inputs.exits.remove(name);
+  }
   return adopted;
 }
 
 /** Pid, start time and cgroup together say that it is the same process. */
+function isRunning(container: RunningContainer, cgroup: ContainerCgroup): boolean {
+  const { pid, startTime } = lastOf(container);
+  return isSameProcess(pid, startTime) && cgroup.processes().includes(pid);
+}
+
 function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | undefined {
   const { process, spec, uidSlot } = state;
   const cgroup = inputs.cgroups.open(state.cgroup);
-  if (process === undefined || !isSameProcess(process.pid, process.startTime)) return undefined;
-  if (!cgroup.processes().includes(process.pid)) return undefined;
+  if (process === undefined) return undefined;
+  const hasEnded = inputs.exits.read(state.cgroup) !== undefined;
+  if (!hasEnded && !isRunning(process, cgroup)) return undefined;
   const folder = new ContainerFolder(inputs.containersDir, spec.id);
   const network =
     state.networkSlot === undefined ? undefined : inputs.claimNetwork(state.networkSlot);
@@ -60,6 +78,7 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
     uidSlot,
     folder,
     cgroup,
+    exits: inputs.exits,
     ...(network === undefined ? {} : { network }),
     log: inputs.log,
     emit: emitterOf(spec, inputs.onEvent),
@@ -81,7 +100,7 @@ async function removeLeftover(
   failpoint('adopt.leftover.after-cgroup');
   try {
     const cgroup = inputs.cgroups.open(state.cgroup);
-    await removeParts({ spec: state.spec, cgroup, folder });
+    await removeParts({ spec: state.spec, cgroup, exits: inputs.exits, folder });
     failpoint('adopt.leftover.after-parts');
     inputs.onRemoved(id, state.uidSlot, undefined);
     const emit = emitterOf(state.spec, inputs.onEvent);

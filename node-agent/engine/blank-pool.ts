@@ -4,6 +4,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { EngineCgroups } from './cgroup.ts';
 import type { ContainerCgroup } from './container-cgroup.ts';
+import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
@@ -23,6 +24,7 @@ export interface ReadyBlank {
 
 export interface BlankPoolOptions {
   cgroups: EngineCgroups;
+  exits: ExitFiles;
   uidSlots: Slots;
   uidBase: number;
   stagingDir: string;
@@ -102,7 +104,7 @@ export class BlankPool {
   }
 
   async #make(): Promise<ReadyBlank> {
-    const { cgroups, launcher, stagingDir, uidBase, uidSlots } = this.#options;
+    const { cgroups, exits, launcher, stagingDir, uidBase, uidSlots } = this.#options;
     const uidSlot = uidSlots.take();
     if (uidSlot === undefined) {
       const most = LIMITS.agentInstancesMax;
@@ -121,6 +123,7 @@ export class BlankPool {
         name,
         stagingDir,
         uidBase: blank.uidBase,
+        exitFile: exits.path(name),
         cgroups: cgroup.folders,
         cgroupViews: cgroups.views(name),
       };
@@ -146,6 +149,7 @@ export class BlankPool {
     await blank.cgroup.kill();
     failpoint('blank.remove.after-kill');
     await blank.cgroup.remove();
+    this.#options.exits.remove(blank.name);
     this.#options.uidSlots.free(blank.uidSlot);
     this.#names.delete(blank.name);
   }

@@ -4,10 +4,11 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import type { BlankPool, ReadyBlank } from './blank-pool.ts';
 import type { EngineCgroups } from './cgroup.ts';
 import { emitterOf } from './container-events.ts';
-import type { ContainerSpec } from './container-spec.ts';
+import type { ContainerResources, ContainerSpec } from './container-spec.ts';
 import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
 import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
+import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
@@ -25,6 +26,7 @@ const START_MS = 15_000;
 export interface StartContext {
   containersDir: string;
   cgroups: EngineCgroups;
+  exits: ExitFiles;
   network: EngineNetwork;
   blanks: BlankPool;
   /** All that were launched, or are about to be, by id. */
@@ -116,13 +118,14 @@ export class ContainerStarter {
     makeFifo(folder.stderr, owner);
     if (spec.statusPipe === true) makeFifo(folder.status, owner);
     failpoint('start.after-fifos');
-    this.#context.cgroups.limit(cgroup, spec.resources);
+    this.#context.cgroups.limit(cgroup, withInit(spec.resources));
     failpoint('start.after-limits');
     const container = new LiveContainer({
       spec,
       uidSlot,
       folder,
       cgroup,
+      exits: this.#context.exits,
       ...(network === undefined ? {} : { network }),
       log: this.#context.log,
       emit: emitterOf(spec, this.#context.onEvent),
@@ -169,7 +172,7 @@ export class ContainerStarter {
       await cgroup.kill();
       failpoint('undo.after-kill');
       const folder = new ContainerFolder(this.#context.containersDir, spec.id);
-      await removeParts({ spec, cgroup, folder });
+      await removeParts({ spec, cgroup, exits: this.#context.exits, folder });
       failpoint('undo.after-remove');
     } catch (error) {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
@@ -200,6 +203,11 @@ function stateOf(parts: {
     cgroup: cgroup.name,
     ...(network === undefined ? {} : { networkSlot: network.number }),
   };
+}
+
+/** Init is a process of the container that its user did not ask for. */
+function withInit(resources: ContainerResources): ContainerResources {
+  return { ...resources, pids: resources.pids + 1 };
 }
 
 function makeFifo(path: string, owner: number): void {

@@ -1,6 +1,17 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerSpec } from './container-spec.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+
+/** The program of a container, and its init; one without is its own (other OCI runtimes). */
+export interface RunningContainer extends ProcessIdentity {
+  init?: ProcessIdentity;
+}
+
+/** The process whose end is the container's. */
+export function lastOf(container: RunningContainer): ProcessIdentity {
+  return container.init ?? container;
+}
 
 /** What a later process of the engine needs to know of a container. */
 export interface ContainerState {
@@ -12,7 +23,7 @@ export interface ContainerState {
   cgroup: string;
   networkSlot?: number;
   /** Set once the program runs. */
-  process?: { pid: number; startTime: string };
+  process?: RunningContainer;
 }
 
 /** Folder of one container: state, FIFOs. */

@@ -78,6 +78,10 @@ async function startElsewhere(
   return { child, ...JSON.parse(line) };
 }
 
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
 async function killAndWait(child: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGKILL');
@@ -136,13 +140,13 @@ describe('a container and the end of its engine', { skip }, () => {
     assert.deepEqual(traces(options), []);
   });
 
-  test('what ended, or was never finished, while no engine was there is removed', async (t) => {
+  test('what ended without a word, or was never finished, while no engine was there is removed', async (t) => {
     const { folder, layer } = makeFolder(t);
     const options = engineOptions(folder);
     const spec = makeSpec(layer, ['sleep', '60'], { network: 'bridge' });
     const elsewhere = await startElsewhere(t, options, spec);
     await killAndWait(elsewhere.child);
-    process.kill(elsewhere.pid, 'SIGKILL');
+    process.kill(parentOf(elsewhere.pid), 'SIGKILL');
     await sleep(50);
     const engine = await createEngine(options);
     t.after(() => engine.close());
@@ -150,6 +154,48 @@ describe('a container and the end of its engine', { skip }, () => {
     assert.deepEqual(readdirSync(join(options.stateDir, 'containers')), []);
     await engine.close();
     assert.deepEqual(traces(options), []);
+  });
+
+  test('how it ended is known although neither engine nor launcher saw it', async (t) => {
+    const { folder, layer } = makeFolder(t);
+    for (const [script, expected] of [
+      ['sleep 0.4; exit 9', { code: 9, oomKilled: false }],
+      ['sleep 0.4; kill -11 $$', { signal: 11, oomKilled: false }],
+    ] as const) {
+      const options = engineOptions(folder);
+      const spec = makeSpec(layer, ['/bin/sh', '-c', script], { network: 'bridge' });
+      const elsewhere = await startElsewhere(t, options, spec);
+      await killAndWait(elsewhere.child);
+      await sleep(600);
+      const engine = await createEngine(options);
+      t.after(() => engine.close());
+      const [container] = await engine.adopt();
+      assert.equal(container?.id, spec.id);
+      assert.deepEqual(await container.exited, expected);
+      await container.remove();
+      await engine.close();
+      assert.deepEqual(traces(options), []);
+    }
+  });
+
+  test('an adopted container that ends later says how', async (t) => {
+    const { folder, layer } = makeFolder(t);
+    const options = engineOptions(folder);
+    const spec = makeSpec(layer, [
+      '/bin/sh',
+      '-c',
+      'trap "exit 6" TERM; while :; do sleep 0.02; done',
+    ]);
+    const elsewhere = await startElsewhere(t, options, spec);
+    await killAndWait(elsewhere.child);
+    const engine = await createEngine(options);
+    t.after(() => engine.close());
+    const [container] = await engine.adopt();
+    assert.ok(container !== undefined);
+    container.signal('SIGTERM');
+    assert.deepEqual(await container.exited, { code: 6, oomKilled: false });
+    await container.remove();
+    assert.deepEqual(readdirSync(join(options.stateDir, 'exits')).length, 2);
   });
 
   test('closed with keepContainers, containers live on and the next engine has them', async (t) => {
@@ -177,10 +223,7 @@ describe('a container and the end of its engine', { skip }, () => {
     const engine = await createEngine(options);
     t.after(() => engine.close());
     const container = await engine.start(makeSpec(layer, ['sleep', '60']));
-    const parent = /^PPid:\s*(\d+)/m.exec(
-      readFileSync(`/proc/${container.pid}/status`, 'utf8'),
-    )?.[1];
-    process.kill(Number(parent), 'SIGKILL');
+    process.kill(parentOf(parentOf(container.pid)), 'SIGKILL');
     const next = await startAgain(engine, makeSpec(layer, ['true']));
     assert.equal((await next.exited).code, 0);
     assert.equal((await container.kill()).code, undefined);

@@ -98,8 +98,11 @@ describe('events of the engine', { skip }, () => {
     await first.close({ keepContainers: true });
     process.kill(ends.pid, 'SIGKILL');
     const { engine, events } = await listen(t, options);
-    const [adopted] = await engine.adopt();
-    assert.equal(adopted?.id, lives.id);
+    const all = await engine.adopt();
+    const [adopted, unseen] = [lives, ends].map(({ id }) => all.find((one) => one.id === id));
+    assert.ok(adopted !== undefined && unseen !== undefined);
+    assert.equal((await unseen.exited).signal, 9);
+    await unseen.remove();
     assert.deepEqual(
       story(events, ends.id).map((told) => (told as [string])[0]),
       ['die', 'destroy'],

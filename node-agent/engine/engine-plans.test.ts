@@ -4,7 +4,6 @@ import type { ContainerSpec } from './container-spec.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
 import { parseOutcome } from './launcher/outcome.ts';
 import { overlayOptions } from './launcher/root-file-system.ts';
-import { firewallRules, hostLinkCommands, networkNames, networkSlot } from './network-plan.ts';
 import { parseStat } from './process-identity.ts';
 import { parseNameservers, resolvConf } from './resolvers.ts';
 import { Slots } from './slots.ts';
@@ -23,53 +22,6 @@ test('a subnet gives its first address to the bridge and the rest to slots', () 
   for (const wrong of ['10.0.0.0', '10.0.0.256/24', '10.0.0.0/31', 'fd00::/64', '10.0.0.0/24\n']) {
     assert.throws(() => parseSubnet(wrong), RangeError, wrong);
   }
-});
-
-test('the firewall is loaded in one transaction and refuses by default', () => {
-  const names = networkNames('abcdefgh');
-  assert.ok(names.bridge.length <= 15);
-  const facts = {
-    subnet: parseSubnet('10.9.0.0/16'),
-    resolvers: ['10.1.1.1'],
-    hostResolvers: [],
-    allowed: ['10.7.0.0/16'],
-  };
-  const lines = firewallRules(names, facts).split('\n');
-  assert.deepEqual(lines.slice(0, 2), [
-    'table inet hearth_abcdefgh {}',
-    'delete table inet hearth_abcdefgh',
-  ]);
-  const position = (text: string) => lines.findIndex((line) => line.includes(text));
-  const order = ['oifname "hearth-*" drop', '10.1.1.1', '10.7.0.0/16', '169.254.0.0/16'].map(
-    position,
-  );
-  assert.deepEqual(
-    order,
-    [...order].sort((a, b) => a - b),
-  );
-  assert.ok(!order.includes(-1));
-  assert.ok(lines.includes('iifname "hearth-abcdefgh" drop'));
-  const slot = networkSlot(names, facts.subnet, 65_000);
-  assert.ok(slot.veth.length <= 15);
-  assert.ok(hostLinkCommands(names, slot).some((line) => line.endsWith('isolated on')));
-});
-
-test('a container’s new connections are counted before any of them is accepted', () => {
-  const facts = {
-    subnet: parseSubnet('10.9.0.0/16'),
-    resolvers: ['10.1.1.1'],
-    hostResolvers: ['10.2.2.2'],
-    allowed: [],
-  };
-  const names = networkNames('a');
-  const lines = firewallRules(names, { ...facts, connectionsMax: 7 }).split('\n');
-  for (const chain of ['chain input {', 'chain egress {']) {
-    const rules = lines.slice(lines.indexOf(chain));
-    const counted = rules.findIndex((line) => line.includes('ct count over 7 } drop'));
-    const accepted = rules.findIndex((line) => line.includes('dport 53 accept'));
-    assert.ok(counted > 0 && counted < accepted, chain);
-  }
-  assert.ok(!firewallRules(names, facts).includes('ct count'));
 });
 
 test('name servers of a stub on loopback are not given to containers', () => {
@@ -95,11 +47,11 @@ test('frames survive any cut of the stream', () => {
 });
 
 test('an outcome pipe tells running, failed, and dead before it could say', () => {
-  assert.equal(parseOutcome(Buffer.from('rx')), undefined);
-  assert.equal(parseOutcome(Buffer.from('r'))?.step, 'isolate');
+  assert.equal(parseOutcome(Buffer.from('r17;x')), undefined);
+  assert.equal(parseOutcome(Buffer.from('r17;'))?.step, 'isolate');
   assert.equal(parseOutcome(Buffer.from(''))?.step, 'isolate');
   const failure = { step: 'execute', errno: 'ENOENT', message: '/run', found: false };
-  assert.deepEqual(parseOutcome(Buffer.from(`rx${JSON.stringify(failure)}`)), failure);
+  assert.deepEqual(parseOutcome(Buffer.from(`r17;x${JSON.stringify(failure)}`)), failure);
 });
 
 test('127 layers fit into the kernel’s 4 KiB of options', () => {
@@ -133,7 +85,7 @@ test('descriptors are named in variables that a spec cannot override', () => {
   assert.deepEqual(planStart(spec, prepared).env, [
     'A=1',
     'LISTEN_FDS=1',
-    'LISTEN_PID=1',
+    'LISTEN_PID=2',
     'HEARTH_STATUS_FD=4',
   ]);
   const alone = makeSpec('/l', ['run'], { statusPipe: true, env: [] });

@@ -7,8 +7,9 @@ import { BlankPool } from './blank-pool.ts';
 import { detectCgroupLayout, EngineCgroups } from './cgroup.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { ContainerStarter } from './container-start.ts';
-import { ContainerFolder, listContainerIds } from './container-state.ts';
+import { ContainerFolder, lastOf, listContainerIds } from './container-state.ts';
 import type { Container, Engine, EngineOptions } from './engine-types.ts';
+import { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
 import { LauncherClient } from './launcher-client.ts';
 import type { LiveContainer } from './live-container.ts';
@@ -54,6 +55,7 @@ class ContainerEngine implements Engine {
   readonly #containersDir: string;
   readonly #stagingDir: string;
   readonly #cgroups: EngineCgroups;
+  readonly #exits: ExitFiles;
   readonly #network: EngineNetwork;
   readonly #blanks: BlankPool;
   readonly #uidSlots = new Slots(LIMITS.agentInstancesMax);
@@ -81,9 +83,11 @@ class ContainerEngine implements Engine {
       const state = new ContainerFolder(this.#containersDir, id).readState();
       if (state !== undefined) this.#uidSlots.claim(state.uidSlot);
     }
+    this.#exits = new ExitFiles(join(options.stateDir, 'exits'));
     this.#launcher = this.#createLauncher();
     this.#blanks = new BlankPool({
       cgroups: this.#cgroups,
+      exits: this.#exits,
       uidSlots: this.#uidSlots,
       uidBase: options.uidBase,
       stagingDir: this.#stagingDir,
@@ -103,6 +107,7 @@ class ContainerEngine implements Engine {
     this.#starter = new ContainerStarter({
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
+      exits: this.#exits,
       network: this.#network,
       blanks: this.#blanks,
       containers: this.#containers,
@@ -138,6 +143,7 @@ class ContainerEngine implements Engine {
     const adopted = await adoptContainers({
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
+      exits: this.#exits,
       ownsContainer: (id) => this.#containers.has(id),
       ownsCgroup: (name) => this.#ownsCgroup(name),
       log: this.#options.log,
@@ -149,7 +155,7 @@ class ContainerEngine implements Engine {
     for (const container of adopted) {
       this.#containers.set(container.id, container);
       const { process } = container;
-      if (process !== undefined) await launcher.watch({ id: container.id, ...process });
+      if (process !== undefined) await launcher.watch({ id: container.id, ...lastOf(process) });
       failpoint('adopt.after-watch');
     }
     await this.#network.sweep();
@@ -174,7 +180,7 @@ class ContainerEngine implements Engine {
     await (await this.#launcher.catch(() => undefined))?.close();
     if (keep && all.length > 0) return;
     this.#cgroups.removeAll();
-    for (const folder of [this.#stagingDir, this.#containersDir]) {
+    for (const folder of [this.#stagingDir, this.#containersDir, this.#exits.folder]) {
       rmSync(folder, { recursive: true, force: true });
     }
     try {
@@ -201,7 +207,8 @@ class ContainerEngine implements Engine {
       onExited: ({ id, pid, status }) => {
         const container = this.#containers.get(id);
         if (container === undefined) return;
-        if (container.process === undefined || container.pid === pid) void container.ended(status);
+        const { process } = container;
+        if (process === undefined || lastOf(process).pid === pid) void container.ended(status);
       },
       onBlankLost: (name) => this.#blanks.lost(name),
       onLost: () => void this.#replaceLauncher(),
@@ -219,7 +226,7 @@ class ContainerEngine implements Engine {
     try {
       const launcher = await this.#launcher;
       for (const { id, process } of this.#containers.values()) {
-        if (process !== undefined) await launcher.watch({ id, ...process });
+        if (process !== undefined) await launcher.watch({ id, ...lastOf(process) });
       }
       this.#blanks.fill();
     } catch (error) {

@@ -5,7 +5,16 @@ import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { launcherFailpoints } from './failpoints.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
-import type { BlankPlan, Report, Request, StartFailure, StartPlan } from './launcher/messages.ts';
+import type {
+  BlankPlan,
+  ContainerProcess,
+  Report,
+  Request,
+  StartFailure,
+  StartPlan,
+} from './launcher/messages.ts';
+
+import type { ProcessIdentity } from './process-identity.ts';
 
 const READY_MS = 20_000;
 const LOG_LINE_BYTES_MAX = 4096;
@@ -111,9 +120,12 @@ export class LauncherClient {
   }
 
   /** Resolves when the program has been executed. @throws StartRefused */
-  async start(blank: string, plan: StartPlan): Promise<{ pid: number; startTime: string }> {
+  async start(blank: string, plan: StartPlan): Promise<ContainerProcess> {
     const answer = await this.#ask({ type: 'start', blank, plan });
-    if (answer.type === 'started') return { pid: answer.pid, startTime: answer.startTime };
+    if (answer.type === 'started') {
+      const { init, pid, startTime } = answer;
+      return { pid, startTime, init };
+    }
     throw new Error(`launcher answered ${answer.type}`);
   }
 
@@ -123,8 +135,9 @@ export class LauncherClient {
   }
 
   /** Reports the end of a container that an earlier launcher began. */
-  async watch(container: { id: string; pid: number; startTime: string }): Promise<void> {
-    await this.#ask({ type: 'watch', ...container });
+  async watch(container: { id: string } & ProcessIdentity): Promise<void> {
+    const { id, pid, startTime } = container;
+    await this.#ask({ type: 'watch', id, pid, startTime });
   }
 
   /** Ends the launcher; containers are not touched. */

@@ -9,6 +9,7 @@ export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = constants.O_DIRECTORY;
 export const O_NOFOLLOW = constants.O_NOFOLLOW;
@@ -24,6 +25,12 @@ export const F_SETFD = 2;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SZ = 1031;
 export const FD_CLOEXEC = 1;
+export const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE. */
+export const SEALED = 0x1 | 0x2 | 0x4 | 0x8;
+export const MFD_CLOEXEC = 0x01;
+export const MFD_ALLOW_SEALING = 0x02;
+export const MFD_EXEC = 0x10;
 
 // openat2.h: how a path may be resolved
 export const RESOLVE_NO_XDEV = 0x01;

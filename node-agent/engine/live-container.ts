@@ -8,10 +8,11 @@ import type { ContainerCgroup } from './container-cgroup.ts';
 import { dieAttributes, type Emit } from './container-events.ts';
 import { ContainerPause } from './container-pause.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
-import type { ContainerFolder } from './container-state.ts';
+import type { ContainerFolder, RunningContainer } from './container-state.ts';
 import type { ContainerStats } from './container-stats.ts';
 import { readStats } from './container-usage.ts';
 import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
+import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
@@ -30,6 +31,7 @@ export interface ContainerParts {
   uidSlot: number;
   folder: ContainerFolder;
   cgroup: ContainerCgroup;
+  exits: ExitFiles;
   network?: NetworkSlot;
   log: Log;
   emit: Emit;
@@ -50,7 +52,7 @@ export class LiveContainer implements Container {
   readonly #alarm: ContainerAlarm;
   readonly #pause: ContainerPause;
   timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
-  #process: { pid: number; startTime: string } | undefined;
+  #process: RunningContainer | undefined;
   #saidStart = false;
   #pidfd: number | undefined;
   #resolveExited: (status: ExitStatus) => void = () => {};
@@ -78,24 +80,24 @@ export class LiveContainer implements Container {
   }
 
   /** Undefined until the program runs. */
-  get process(): { pid: number; startTime: string } | undefined {
+  get process(): RunningContainer | undefined {
     return this.#process;
   }
 
   /** Its program was executed. */
-  started(process: { pid: number; startTime: string }): void {
+  started(process: RunningContainer): void {
     this.#runsAs(process);
     this.#sayStart();
   }
 
   /** Its program was executed by an earlier process of the engine, which said so. */
-  adopted(process: { pid: number; startTime: string }): void {
+  adopted(process: RunningContainer): void {
     this.#saidStart = true;
     this.#runsAs(process);
     this.#alarm.begin(process.pid);
   }
 
-  #runsAs(process: { pid: number; startTime: string }): void {
+  #runsAs(process: RunningContainer): void {
     this.#process = process;
     try {
       const pidfd = syscalls.pidfdOpen(process.pid);
@@ -113,15 +115,15 @@ export class LiveContainer implements Container {
     this.#ended = true;
     failpoint('end.before');
     this.#closePidfd();
-    const { cgroup } = this.parts;
-    // Processes that entered by other ways than PID 1's namespace: none should be left
+    const { cgroup, exits } = this.parts;
+    // Processes that entered by other ways than its pid namespace: none should be left
     await cgroup.kill().catch(() => {});
     failpoint('end.after-kill');
     await Promise.race([this.#output.ended(), sleep(OUTPUT_END_MS, undefined, { ref: false })]);
     this.#output.close();
     this.#statusLine?.close();
     failpoint('end.after-output');
-    const exit = this.#withMemory(exitStatus(status, cgroup.oomKills()));
+    const exit = this.#withMemory(exitStatus(exits.read(cgroup.name) ?? status, cgroup.oomKills()));
     this.#sayEnd(exit);
     this.#resolveExited(exit);
   }
@@ -234,11 +236,12 @@ export class LiveContainer implements Container {
 
 /** Removes what a container leaves on disk and in the cgroup tree. Its processes are gone. */
 export async function removeParts(
-  parts: Pick<ContainerParts, 'spec' | 'cgroup' | 'folder'>,
+  parts: Pick<ContainerParts, 'spec' | 'cgroup' | 'exits' | 'folder'>,
 ): Promise<void> {
-  const { spec, cgroup, folder } = parts;
+  const { spec, cgroup, exits, folder } = parts;
   await cgroup.remove();
   failpoint('remove.after-cgroup');
+  exits.remove(cgroup.name);
   if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
   failpoint('remove.after-socket');
   if (spec.upperDir !== undefined) rmSync(workDir(spec.upperDir), { recursive: true, force: true });

@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs';
 
+/** A process of this machine. */
+export interface ProcessIdentity {
+  pid: number;
+  /** As of `processStartTime`. */
+  startTime: string;
+}
+
 /** Start time of a process in clock ticks since boot (proc(5), field 22): with the pid, unique. */
 export function processStartTime(pid: number): string {
   return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).startTime;

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { capabilityNumber } from './capabilities.ts';
 import type { ContainerSpec } from './container-spec.ts';
+import { PROGRAM_PID } from './launcher/init-code.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './launcher/messages.ts';
 
 /** What the engine has prepared for a container. */
@@ -47,8 +48,8 @@ function planUpper(spec: ContainerSpec): UpperPlan {
 /** The spec's variables, and those that say which descriptors the program was given. */
 function planEnv(spec: ContainerSpec): string[] {
   const given: string[] = [];
-  // sd_listen_fds(3): the program is PID 1 of its namespace
-  if (spec.listenPath !== undefined) given.push('LISTEN_FDS=1', 'LISTEN_PID=1');
+  // sd_listen_fds(3) wants the pid as the program sees it
+  if (spec.listenPath !== undefined) given.push('LISTEN_FDS=1', `LISTEN_PID=${PROGRAM_PID}`);
   if (spec.statusPipe === true) {
     given.push(`HEARTH_STATUS_FD=${spec.listenPath === undefined ? 3 : 4}`);
   }

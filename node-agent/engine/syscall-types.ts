@@ -34,6 +34,8 @@ export interface Syscalls {
   /** 0 in the child. glibc's, so that its locks are sound in the child. */
   fork(): number;
   execve(path: string, argv: readonly string[], env: readonly string[]): never;
+  /** Executes the file that `fd` means. */
+  execveat(fd: number, argv: readonly string[], env: readonly string[]): never;
   /** Ends the process at once: no exit handlers, no threads joined. */
   exit(code: number): never;
   getpid(): number;
@@ -95,6 +97,8 @@ export interface Syscalls {
   // Files
   openat(dirfd: number, path: Path, flags: number, mode?: number): number;
   openat2(dirfd: number, path: Path, how: OpenHow): number;
+  /** A file in memory; `name` is only shown. */
+  memfdCreate(name: string, flags: number): number;
   close(fd: number): void;
   closeRange(first: number, last: number, flags: number): void;
   dup3(from: number, to: number, flags: number): void;

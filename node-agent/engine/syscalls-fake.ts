@@ -14,14 +14,14 @@ export interface FakeOptions {
   results?: Partial<Record<keyof Syscalls, unknown>>;
 }
 
-/** Thrown by the fake's `execve` and `exit`, which have no way back. */
+/** Thrown by the fake's `execve`, `execveat` and `exit`, which have no way back. */
 export class FakeEnd extends Error {}
 
-const DESCRIPTOR_CALLS = /^(open|fsopen|fsmount|socket|pidfdOpen)/;
+const DESCRIPTOR_CALLS = /^(open|fsopen|fsmount|socket|pidfdOpen|memfdCreate)/;
 
 /**
  * A kernel that only writes down what it is asked, so that order and arguments are a test without
- * root. Descriptors count from 100; `poll` reports nothing; `execve` and `exit` throw `FakeEnd`.
+ * root. Descriptors count from 100; `poll` reports nothing; `execve`, `execveat` and `exit` throw `FakeEnd`.
  */
 export function fakeSyscalls(options: FakeOptions = {}): { sys: Syscalls; calls: RecordedCall[] } {
   const calls: RecordedCall[] = [];
@@ -32,7 +32,7 @@ export function fakeSyscalls(options: FakeOptions = {}): { sys: Syscalls; calls:
     if (errno !== undefined) throw fakeError(call, errno, args);
     const result = options.results?.[call];
     if (result !== undefined) return typeof result === 'function' ? result(...args) : result;
-    if (call === 'execve' || call === 'exit') throw new FakeEnd(call);
+    if (call === 'execve' || call === 'execveat' || call === 'exit') throw new FakeEnd(call);
     if (call === 'pipe2') return { read: nextFd++, write: nextFd++ };
     if (call === 'poll') return [];
     if (call === 'getcwd') return '/';

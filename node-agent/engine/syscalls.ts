@@ -1,5 +1,6 @@
 import { constants as osConstants } from 'node:os';
 import koffi from 'koffi';
+import { AT_EMPTY_PATH } from './linux-constants.ts';
 import { engineArch, syscallNumbers } from './syscall-numbers.ts';
 import {
   type CapabilitySets,
@@ -78,6 +79,7 @@ function processCalls() {
   const fork = libc.func('fork', 'int', []);
   const exit = libc.func('_exit', 'void', ['int']);
   const execve = define('execve', 'pbb');
+  const execveat = define('execveat', 'ipbbi');
   const getpid = define('getpid', '');
   const setsid = define('setsid', '');
   const wait4 = define('wait4', 'ibib');
@@ -99,6 +101,11 @@ function processCalls() {
       const [a, e] = [pointerArray(argv), pointerArray(env)];
       execve(file, a.array, e.array);
       throw new Error(`execve returned (${a.keep.length + e.keep.length})`);
+    },
+    execveat: (fd, argv, env) => {
+      const [a, e] = [pointerArray(argv), pointerArray(env)];
+      execveat(fd, '', a.array, e.array, AT_EMPTY_PATH);
+      throw new Error(`execveat returned (${a.keep.length + e.keep.length})`);
     },
     exit: (code) => {
       exit(code);
@@ -224,6 +231,7 @@ function mountCalls() {
 function descriptorCalls() {
   const openat = define('openat', 'ipii');
   const openat2 = define('openat2', 'ipbi');
+  const memfdCreate = define('memfd_create', 'pi');
   const close = define('close', 'i');
   const closeRange = define('close_range', 'iii');
   const dup3 = define('dup3', 'iii');
@@ -241,6 +249,7 @@ function descriptorCalls() {
       data.writeBigUInt64LE(BigInt(how.resolve), 16);
       return openat2(dirfd, path(at), data, data.length);
     },
+    memfdCreate: (name, flags) => memfdCreate(name, flags),
     close: (fd) => void close(fd),
     closeRange: (first, last, flags) => void closeRange(first, last, flags),
     dup3: (from, to, flags) => void dup3(from, to, flags),

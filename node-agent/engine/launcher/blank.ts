@@ -1,17 +1,27 @@
-import { AT_FDCWD, CLONE_NEWPID, O_CLOEXEC, O_RDONLY } from '../linux-constants.ts';
+import {
+  AT_FDCWD,
+  CLONE_NEWPID,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_RDONLY,
+  O_WRONLY,
+} from '../linux-constants.ts';
 import { processStartTime } from '../process-identity.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import { enterFolder, execute, resetSignals } from './execute.ts';
 import { FrameReader } from './frames.ts';
-import { type BlankView, becomeBlank, isolate } from './isolate.ts';
-import type { BlankPlan, StartPlan } from './messages.ts';
+import { becomeInit, type InitParts } from './init.ts';
+import { type BlankView, becomeBlank, isolate, leaveHost } from './isolate.ts';
+import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
 import { enterNetwork } from './network-namespace.ts';
-import { failureOf, SAID_EXECUTING, SAID_READY } from './outcome.ts';
+import { failureOf, RefusedStep, SAID_EXECUTING, sayReady } from './outcome.ts';
 import { closeFrom, installStreams, openStreams, park } from './standard-streams.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
 
 /** A forked process that waits in its own namespaces and cgroups for what it shall run. */
 export interface Blank {
+  /** Its init: PID 1 of its namespace, and the launcher's child. */
   pid: number;
   startTime: string;
   /** Takes one frame: the StartPlan. */
@@ -24,6 +34,7 @@ export interface Blank {
 export interface LauncherContext {
   sys: Syscalls;
   users: UserNamespaces;
+  init: InitParts;
   filter: Buffer;
   /** For those that are given a listening socket. */
   listenerFilter: Buffer;
@@ -40,14 +51,15 @@ const READ_BYTES = 65_536;
 export function forkBlank(context: LauncherContext, plan: BlankPlan): Blank {
   const { sys } = context;
   const userns = context.users.get(plan.uidBase);
+  const exitFd = openExitFile(sys, plan.exitFile);
   const outcome = sys.pipe2(O_CLOEXEC);
   const orders = sys.pipe2(O_CLOEXEC);
   const own = sys.openat(AT_FDCWD, '/proc/self/ns/pid', O_RDONLY | O_CLOEXEC);
   try {
     const pid = forkIntoNewPidNamespace(sys, own);
     if (pid === 0) {
-      const fds = { userns, planFd: orders.read, outcomeFd: outcome.write };
-      liveAsBlank(context, plan, fds);
+      const fds = { userns, exitFd, planFd: orders.read, outcomeFd: outcome.write };
+      liveAsFirst(context, plan, fds);
     }
     const startTime = processStartTime(pid);
     return { pid, startTime, planFd: orders.write, outcomeFd: outcome.read };
@@ -56,8 +68,13 @@ export function forkBlank(context: LauncherContext, plan: BlankPlan): Blank {
     sys.close(orders.write);
     throw error;
   } finally {
-    for (const fd of [outcome.write, orders.read, own]) sys.close(fd);
+    for (const fd of [outcome.write, orders.read, exitFd, own]) sys.close(fd);
   }
+}
+
+/** A file of the host, so that how a container ended is known also when nobody waited for it. */
+function openExitFile(sys: Syscalls, path: string): number {
+  return sys.openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0o600);
 }
 
 function forkIntoNewPidNamespace(sys: Syscalls, own: number): number {
@@ -75,36 +92,90 @@ function forkIntoNewPidNamespace(sys: Syscalls, own: number): number {
 
 interface BlankFds {
   userns: number;
+  exitFd: number;
   planFd: number;
   outcomeFd: number;
 }
 
-/** The child's whole life in JavaScript. It never returns to the launcher's loop. */
-function liveAsBlank(context: LauncherContext, plan: BlankPlan, given: BlankFds): never {
-  const { sys } = context;
-  const state = { step: 'close descriptors', outcomeFd: given.outcomeFd };
+/**
+ * PID 1's life in JavaScript: it makes the namespaces, forks the process that will be the program,
+ * and becomes init. What hinders it then goes through a pipe to the other, which alone speaks to the
+ * launcher; the pipe ends when init is executed.
+ */
+function liveAsFirst(context: LauncherContext, plan: BlankPlan, given: BlankFds): never {
+  const { sys, init, filter } = context;
+  const state = { step: 'close descriptors', saysTo: given.outcomeFd };
+  const step = (name: string): void => {
+    state.step = name;
+  };
   try {
-    state.outcomeFd = park(sys, given.outcomeFd);
-    const [userns, planFd] = [park(sys, given.userns), park(sys, given.planFd)];
+    const fds = parkAll(sys, given);
+    state.saysTo = fds.outcomeFd;
+    const program = park(sys, init.program);
+    const netns = park(sys, init.netns);
     // Other blanks' orders among them: their end must be the launcher's alone
-    closeFrom(sys, FIRST_OWN_FD, [userns, planFd, state.outcomeFd]);
-    const step = (name: string): void => {
-      state.step = name;
-    };
-    const view = becomeBlank(sys, plan, step);
-    sys.write(state.outcomeFd, Buffer.from(SAID_READY));
-    const startPlan = readPlan(sys, planFd);
+    closeFrom(sys, FIRST_OWN_FD, [...Object.values(fds), program, netns]);
+    const hostRoot = leaveHost(sys, plan, step);
+    step('fork');
+    const initPipe = sys.pipe2(O_CLOEXEC);
+    if (sys.fork() === 0) {
+      for (const fd of [initPipe.write, fds.exitFd, program, netns]) sys.close(fd);
+      liveAsBlank(context, plan, { ...fds, hostRoot, initFd: initPipe.read });
+    }
+    state.saysTo = initPipe.write;
+    step('become init');
+    return becomeInit(sys, { program, netns }, { exitFd: fds.exitFd, userns: fds.userns, filter });
+  } catch (error) {
+    return dieTelling(sys, state.saysTo, JSON.stringify(failureOf(state.step, error)));
+  }
+}
+
+function parkAll(sys: Syscalls, fds: BlankFds): BlankFds {
+  return {
+    userns: park(sys, fds.userns),
+    exitFd: park(sys, fds.exitFd),
+    planFd: park(sys, fds.planFd),
+    outcomeFd: park(sys, fds.outcomeFd),
+  };
+}
+
+/** The other's whole life in JavaScript. It never returns to the launcher's loop. */
+function liveAsBlank(
+  context: LauncherContext,
+  plan: BlankPlan,
+  given: BlankFds & { hostRoot: number; initFd: number },
+): never {
+  const { sys } = context;
+  const { outcomeFd, userns } = given;
+  const state = { step: 'become blank' };
+  const step = (name: string): void => {
+    state.step = name;
+  };
+  try {
+    // While the host's /proc is still what /proc means
+    const pid = Number(sys.readlinkat(AT_FDCWD, '/proc/self'));
+    const view = becomeBlank(sys, plan, { hostRoot: given.hostRoot, step });
+    awaitInit(sys, given.initFd);
+    sys.write(outcomeFd, sayReady(pid));
+    const startPlan = readPlan(sys, given.planFd);
     // The launcher has ended: nobody will come any more
     if (startPlan === undefined) return sys.exit(0);
-    return becomeProgram(context, startPlan, {
-      ...view,
-      userns,
-      outcomeFd: state.outcomeFd,
-      step,
-    });
+    return becomeProgram(context, startPlan, { ...view, userns, outcomeFd, step });
   } catch (error) {
-    return dieTelling(sys, state.outcomeFd, JSON.stringify(failureOf(state.step, error)));
+    return dieTelling(sys, outcomeFd, JSON.stringify(failureOf(state.step, error)));
   }
+}
+
+/** No program may run before init is what it will be: until then /proc/1 is the launcher's fork. */
+function awaitInit(sys: Syscalls, initFd: number): void {
+  const said: Buffer[] = [];
+  const chunk = Buffer.alloc(READ_BYTES);
+  for (let length = sys.read(initFd, chunk); length > 0; length = sys.read(initFd, chunk)) {
+    said.push(Buffer.from(chunk.subarray(0, length)));
+  }
+  sys.close(initFd);
+  if (said.length === 0) return;
+  throw new RefusedStep(JSON.parse(Buffer.concat(said).toString()) as StartFailure);
 }
 
 /** From a blank to the program; all of it is on the path of a waiting request. */
@@ -146,9 +217,9 @@ function readPlan(sys: Syscalls, planFd: number): StartPlan | undefined {
 }
 
 /** `_exit`: Node's own exit joins threads that do not exist in a fork. */
-function dieTelling(sys: Syscalls, outcomeFd: number, text: string): never {
+function dieTelling(sys: Syscalls, fd: number, text: string): never {
   try {
-    sys.write(outcomeFd, Buffer.from(text));
+    sys.write(fd, Buffer.from(text));
   } finally {
     sys.exit(CHILD_FAILED);
   }

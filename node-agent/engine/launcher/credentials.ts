@@ -14,7 +14,11 @@ import type { StartPlan } from './messages.ts';
  * takes those over the namespaces made before, so all mounts are done by now. Groups go first, as
  * they need CAP_SETGID; the ids here are the namespace's own.
  */
-export function becomeUser(sys: Syscalls, plan: StartPlan, userns: number): void {
+export function becomeUser(
+  sys: Syscalls,
+  plan: Pick<StartPlan, 'user' | 'capabilities'>,
+  userns: number,
+): void {
   sys.setns(userns, CLONE_NEWUSER);
   const { uid, gid, groups } = plan.user;
   sys.setgroups(groups);

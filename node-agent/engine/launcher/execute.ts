@@ -10,6 +10,7 @@ import {
 } from '../linux-constants.ts';
 import { SyscallError, type Syscalls } from '../syscall-types.ts';
 import type { StartFailure, StartPlan } from './messages.ts';
+import { RefusedStep } from './outcome.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SHEBANG_BYTES = 256;
@@ -17,14 +18,7 @@ const SIGKILL = 9;
 const SIGSTOP = 19;
 
 /** A program that could not be executed, with what is known about its file. */
-export class ExecuteError extends Error {
-  readonly failure: StartFailure;
-
-  constructor(failure: StartFailure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
+class ExecuteError extends RefusedStep {}
 
 /**
  * Enters the working folder. Magic links of /proc (`/proc/self/fd/7`) would lead out of the root:

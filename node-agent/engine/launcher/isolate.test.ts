@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Syscalls } from '../syscall-types.ts';
 import { FakeEnd, fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
 import { becomeProgram } from './blank.ts';
-import { becomeBlank, isolate } from './isolate.ts';
+import { becomeBlank, isolate, leaveHost } from './isolate.ts';
 import type { StartPlan } from './messages.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
 
@@ -33,12 +33,15 @@ function record(plan: StartPlan): RecordedCall[] {
     name: 'b',
     stagingDir: '/staging',
     uidBase: plan.uidBase,
+    exitFile: '/exits/b',
     cgroups: ['/cg/b'],
     cgroupViews: [{ name: 'memory', path: '/cg/b' }],
   };
-  const view = becomeBlank(sys, blank, () => {});
+  const hostRoot = leaveHost(sys, blank, () => {});
+  const view = becomeBlank(sys, blank, { hostRoot, step: () => {} });
   const filter = Buffer.alloc(8);
-  const context = { sys, filter, listenerFilter: filter, users: {} as UserNamespaces };
+  const init = { program: 20, netns: 21 };
+  const context = { sys, init, filter, listenerFilter: filter, users: {} as UserNamespaces };
   assert.throws(
     () => becomeProgram(context, plan, { ...view, userns: 9, outcomeFd: 1, step: () => {} }),
     FakeEnd,

@@ -38,10 +38,12 @@ export interface BlankView {
 type Step = (name: string) => void;
 
 /**
- * First half of the way from the host into a container, done ahead by a process just forked, PID 1
- * of its namespace: everything that no image can change. Each line depends on those above it.
+ * The way from the host into a container has three parts; each line depends on those above it. The
+ * first two are done ahead, as no image can change them. This one is PID 1's of the namespace just
+ * made, right after its fork; the program's process, forked next, has all of it too. Answers a
+ * descriptor of the host's root folder.
  */
-export function becomeBlank(sys: Syscalls, blank: BlankPlan, step: Step): BlankView {
+export function leaveHost(sys: Syscalls, blank: BlankPlan, step: Step): number {
   step('hide from other processes');
   // Until it has left the host, /proc/<pid>/{root,cwd,fd,exe} are doors to it
   sys.prctl(PR_SET_DUMPABLE, 0);
@@ -55,6 +57,19 @@ export function becomeBlank(sys: Syscalls, blank: BlankPlan, step: Step): BlankV
   const hostRoot = sys.openat(AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC);
   sys.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
   sys.mount(null, '/', null, MS_REC | MS_PRIVATE, null);
+  // pivot_root(2) takes PID 1 along into the container's root only from the old root itself
+  sys.chdir('/');
+  return hostRoot;
+}
+
+/** The second part, in the process that will be the program. */
+export function becomeBlank(
+  sys: Syscalls,
+  blank: BlankPlan,
+  given: { hostRoot: number; step: Step },
+): BlankView {
+  const { hostRoot, step } = given;
+  sys.setsid();
   step('mount /dev, /proc and /sys');
   const options = `mode=0700,size=${STAGING_BYTES}`;
   sys.mount('hearth', blank.stagingDir, 'tmpfs', MS_NOSUID | MS_NODEV, options);
@@ -66,7 +81,7 @@ export function becomeBlank(sys: Syscalls, blank: BlankPlan, step: Step): BlankV
 }
 
 /**
- * Second half, from a blank in its network into its container. Afterwards the process is the container's user, and
+ * The last part, from a blank in its network into its container. Afterwards the process is the container's user, and
  * can only close descriptors, change folder and execute. `userns` is the descriptor of its user
  * namespace, `filter` the syscall filter of every container.
  */

@@ -1,19 +1,13 @@
 import { failpoint } from '../failpoints.ts';
-import {
-  AT_FDCWD,
-  CLONE_NEWNET,
-  O_CLOEXEC,
-  O_RDONLY,
-  POLLIN,
-  WNOHANG,
-} from '../linux-constants.ts';
-import { isSameProcess } from '../process-identity.ts';
+import { AT_FDCWD, CLONE_NEWNET, O_CLOEXEC, O_RDONLY, POLLIN } from '../linux-constants.ts';
+import { isSameProcess, type ProcessIdentity, processStartTime } from '../process-identity.ts';
 import { SyscallError } from '../syscall-types.ts';
 import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
+import { Children } from './children.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Report, Request } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
-import { failureOf, parseOutcome } from './outcome.ts';
+import { failureOf, parseOutcome, readyPid } from './outcome.ts';
 
 const READ_BYTES = 65_536;
 
@@ -24,6 +18,8 @@ interface Growing extends Blank {
   said: Buffer[];
   /** The request that waits for its next word. */
   seq: number | undefined;
+  /** The process that will be the program; set once it is ready. */
+  program?: ProcessIdentity;
   /** Set once it has its plan: the container's id. */
   id?: string;
 }
@@ -39,11 +35,13 @@ export class LauncherLoop {
   /** What to do when a descriptor is ready. */
   readonly #sources = new Map<number, () => void>();
   readonly #blanks = new Map<string, Growing>();
+  readonly #children: Children;
   readonly #chunk = Buffer.alloc(READ_BYTES);
 
   constructor(context: LauncherContext, controlFd: number) {
     this.#context = context;
     this.#controlFd = controlFd;
+    this.#children = new Children(context.sys, this.#sources);
     this.#sources.set(controlFd, () => this.#readControl());
   }
 
@@ -108,22 +106,21 @@ export class LauncherLoop {
   #hear(blank: Growing): void {
     const length = this.#context.sys.read(blank.outcomeFd, this.#chunk);
     if (length > 0) {
-      blank.said.push(Buffer.from(this.#chunk.subarray(0, length)));
-      if (blank.id === undefined && blank.seq !== undefined && this.#chunk[0] === 0x72) {
-        this.#report({ type: 'done', seq: blank.seq });
-        blank.seq = undefined;
-      }
+      const word = Buffer.from(this.#chunk.subarray(0, length));
+      blank.said.push(word);
+      const pid = readyPid(word.toString());
+      if (pid !== undefined) this.#ready(blank, pid);
       return;
     }
     this.#remove(blank.outcomeFd);
     this.#context.sys.close(blank.planFd);
     this.#blanks.delete(blank.name);
     const failure = parseOutcome(Buffer.concat(blank.said));
-    const { id, pid, pidfd, seq, startTime } = blank;
-    if (failure === undefined && id !== undefined && seq !== undefined) {
+    const { id, pid, pidfd, program, seq, startTime } = blank;
+    if (failure === undefined && id !== undefined && seq !== undefined && program !== undefined) {
       failpoint('launcher.start.before-report');
-      this.#report({ type: 'started', seq, pid, startTime });
-      this.#sources.set(pidfd, () => this.#reap(id, pid, pidfd));
+      this.#report({ type: 'started', seq, ...program, init: { pid, startTime } });
+      this.#children.add(blank, (status) => this.#report({ type: 'exited', id, pid, status }));
       return;
     }
     this.#context.sys.wait4(pid, 0);
@@ -132,11 +129,16 @@ export class LauncherLoop {
     else if (failure !== undefined) this.#report({ type: 'failed', seq, failure });
   }
 
-  #reap(id: string, pid: number, pidfd: number): void {
-    const waited = this.#context.sys.wait4(pid, WNOHANG);
-    if (waited.pid === 0) return;
-    this.#remove(pidfd);
-    this.#report({ type: 'exited', id, pid, status: waited.status });
+  #ready(blank: Growing, pid: number): void {
+    if (blank.seq === undefined) return;
+    try {
+      blank.program = { pid, startTime: processStartTime(pid) };
+    } catch {
+      // It has ended: so does its pipe
+      return;
+    }
+    this.#report({ type: 'done', seq: blank.seq });
+    blank.seq = undefined;
   }
 
   /** An adopted container: nobody here can wait for it, but its pidfd tells its end. */
@@ -149,10 +151,7 @@ export class LauncherLoop {
       this.#report({ type: 'exited', id, pid });
       return;
     }
-    this.#sources.set(pidfd, () => {
-      this.#remove(pidfd);
-      this.#report({ type: 'exited', id, pid });
-    });
+    this.#children.watch(pidfd, () => this.#report({ type: 'exited', id, pid }));
   }
 
   /** A pidfd of the process that started then; undefined if it has ended. */

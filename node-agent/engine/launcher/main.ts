@@ -7,6 +7,7 @@ import { failpoint } from '../failpoints.ts';
 import { containerFilter } from '../seccomp.ts';
 import { engineArch } from '../syscall-numbers.ts';
 import { syscalls } from '../syscalls.ts';
+import { createInit } from './init.ts';
 import { LauncherLoop } from './loop.ts';
 import { rehearse } from './rehearse.ts';
 import { UserNamespaces } from './user-namespaces.ts';
@@ -17,6 +18,7 @@ failpoint('launcher.begin');
 const context = {
   sys: syscalls,
   users: new UserNamespaces(syscalls),
+  init: createInit(syscalls, engineArch()),
   filter: containerFilter(engineArch()),
   listenerFilter: containerFilter(engineArch(), { listener: true }),
 };

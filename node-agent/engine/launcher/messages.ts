@@ -1,3 +1,5 @@
+import type { ProcessIdentity } from '../process-identity.ts';
+
 /** What a blank is made from: all of a container that does not depend on what it will run. */
 export interface BlankPlan {
   name: string;
@@ -5,6 +7,8 @@ export interface BlankPlan {
   stagingDir: string;
   /** First host uid and gid of the container's range. */
   uidBase: number;
+  /** File that gets the raw wait status of its end, 4 bytes. */
+  exitFile: string;
   /** cgroup folders to join, all hierarchies. */
   cgroups: readonly string[];
   /** What it will see of them below /sys/fs/cgroup. */
@@ -71,20 +75,25 @@ export interface StartFailure {
   found?: boolean;
 }
 
+/** The program of a container, and the init above it: the container ends with init. */
+export interface ContainerProcess extends ProcessIdentity {
+  init: ProcessIdentity;
+}
+
 /** Engine to launcher. `seq` comes back in the answer. */
 export type Request =
   | { type: 'blank'; seq: number; blank: BlankPlan }
   | { type: 'start'; seq: number; blank: string; plan: StartPlan }
   | { type: 'prepareNetwork'; seq: number; netns: string }
-  | { type: 'watch'; seq: number; id: string; pid: number; startTime: string };
+  | ({ type: 'watch'; seq: number; id: string } & ProcessIdentity);
 
 /** Launcher to engine. */
 export type Report =
   | { type: 'ready' }
-  | { type: 'started'; seq: number; pid: number; startTime: string }
+  | ({ type: 'started'; seq: number } & ContainerProcess)
   | { type: 'failed'; seq: number; failure: StartFailure }
   | { type: 'done'; seq: number }
   /** A blank ended before it was used. */
   | { type: 'blankLost'; name: string }
-  /** `status`: raw wait status; absent for a process that is not the launcher's child. */
+  /** `pid` is the one that was watched; `status`: raw wait status, absent for no child of the launcher's. */
   | { type: 'exited'; id: string; pid: number; status?: number };

@@ -1,7 +1,8 @@
 import { fakeSyscalls } from '../syscalls-fake.ts';
 import { becomeProgram } from './blank.ts';
-import { becomeBlank } from './isolate.ts';
-import type { StartPlan } from './messages.ts';
+import { becomeInit } from './init.ts';
+import { becomeBlank, leaveHost } from './isolate.ts';
+import type { BlankPlan, StartPlan } from './messages.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
 
 /** A plan that takes every branch of an ordinary start. */
@@ -27,6 +28,17 @@ const PLAN: StartPlan = {
   listenPath: '/l',
 };
 
+const BLANK: BlankPlan = {
+  name: 'rehearsal',
+  stagingDir: '/s',
+  uidBase: 1,
+  exitFile: '/x',
+  cgroups: ['/c'],
+  cgroupViews: [{ name: 'memory', path: '/c' }],
+};
+
+const INIT = { program: 1, netns: 1 };
+
 const TIMES = 3;
 
 /**
@@ -37,19 +49,29 @@ const TIMES = 3;
 export function rehearse(filter: Buffer): void {
   for (let time = 0; time < TIMES; time++) {
     const { sys } = fakeSyscalls();
-    const blank = {
-      name: 'rehearsal',
-      stagingDir: '/s',
-      uidBase: 1,
-      cgroups: ['/c'],
-      cgroupViews: [{ name: 'memory', path: '/c' }],
+    const context = {
+      sys,
+      filter,
+      listenerFilter: filter,
+      init: INIT,
+      users: {} as UserNamespaces,
     };
-    const view = becomeBlank(sys, blank, () => {});
-    const context = { sys, filter, listenerFilter: filter, users: {} as UserNamespaces };
-    try {
-      becomeProgram(context, PLAN, { ...view, userns: 0, outcomeFd: 1, step: () => {} });
-    } catch {
-      // The fake's execve has no program to go on with
-    }
+    const step = (): void => {};
+    untilExecuted(() => {
+      leaveHost(sys, BLANK, step);
+      becomeInit(sys, INIT, { exitFd: 1, userns: 0, filter });
+    });
+    untilExecuted(() => {
+      const view = becomeBlank(sys, BLANK, { hostRoot: 0, step });
+      becomeProgram(context, PLAN, { ...view, userns: 0, outcomeFd: 1, step });
+    });
+  }
+}
+
+function untilExecuted(become: () => void): void {
+  try {
+    become();
+  } catch {
+    // The fake's execve has no program to go on with
   }
 }
