@@ -5,6 +5,7 @@ import { phaseSeconds } from './api/start-phases.ts';
 /** What the agent counts; every name begins with `hearth_agent_`. */
 export interface AgentMetrics {
   instances: Gauge<'state'>;
+  containers: Gauge<'state'>;
   memoryReservedBytes: Gauge;
   memoryForInstancesBytes: Gauge;
   starts: Counter<'reason' | 'outcome'>;
@@ -25,9 +26,14 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
       help: 'Instances on this node',
       labelNames: ['state'],
     }),
+    containers: metrics.gauge({
+      name: 'hearth_agent_containers',
+      help: 'Containers on this node: those of users, and instances',
+      labelNames: ['state'],
+    }),
     memoryReservedBytes: metrics.gauge({
       name: 'hearth_agent_memory_reserved_bytes',
-      help: 'Sum of the memory limits of the instances',
+      help: 'Sum of the memory limits of the containers',
     }),
     memoryForInstancesBytes: metrics.gauge({
       name: 'hearth_agent_memory_for_instances_bytes',
@@ -64,7 +70,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     }),
     logDroppedBytes: metrics.counter({
       name: 'hearth_agent_log_dropped_bytes_total',
-      help: 'Output of instances that was not kept',
+      help: 'Output of containers that was not kept',
     }),
     recordsWaiting: metrics.gauge({
       name: 'hearth_agent_records_waiting',

@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Config } from '../lib/config.ts';
 import type { Daemon } from '../lib/daemon.ts';
+import type { Registry } from '../lib/oci/registry.ts';
 import type { NodeRecord } from '../lib/records.ts';
 import { readSecret } from '../lib/secrets.ts';
 import type { Store } from '../lib/store/store.ts';
@@ -8,22 +9,15 @@ import type { Log } from '../lib/telemetry/log.ts';
 import { Metrics } from '../lib/telemetry/metrics.ts';
 import { VERSION } from '../lib/version.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
-import { countedImages } from './counted-images.ts';
 import type { Engine } from './engine/engine-types.ts';
 import { EventLog } from './events/event-log.ts';
 import type { ImageStore } from './images/image-store-types.ts';
-import { memoryForInstances } from './instances/admission.ts';
-import { liveGateways } from './instances/drain.ts';
-import { exposureFor } from './instances/exposure.ts';
-import { Instances } from './instances/instances.ts';
-import { Users } from './instances/users.ts';
+import type { NodeLoad } from './instances/admission.ts';
 import { LogSweep } from './logs/log-sweep.ts';
-import { Logs } from './logs/logs.ts';
 import { createAgentServer } from './server.ts';
-import { type AgentFolders, agentFolders, makeAgentFolders } from './state/folders.ts';
+import { agentFolders, makeAgentFolders } from './state/folders.ts';
 import { Heartbeat } from './state/heartbeat.ts';
-import { InstanceFiles } from './state/instance-files.ts';
-import { RecordWriter } from './state/record-writer.ts';
+import { adoptWorkload, createWorkload, measure } from './workload.ts';
 
 /** What an agent stands on. */
 export interface AgentParts {
@@ -31,6 +25,8 @@ export interface AgentParts {
   /** Where the engine says what happens; default: one that hears the agent only. */
   events?: EventLog;
   images: ImageStore;
+  /** What knows the tags of images; absent: containers name theirs by digest. */
+  registry?: Pick<Registry, 'getManifest'>;
   store: Store;
   /** Text of the containers' /etc/resolv.conf. */
   resolvConf: string;
@@ -50,42 +46,20 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   makeAgentFolders(config.dataRoot, folders);
   const metrics = new Metrics();
   const agentMetrics = createAgentMetrics(metrics);
-  const logs = new Logs({
-    folder: folders.logs,
-    containersFolder: folders.containerLogs,
-    log,
-    onDropped: (bytes) => agentMetrics.logDroppedBytes.inc(bytes),
-  });
   const events = parts.events ?? new EventLog(config.name);
-  const records = new RecordWriter(parts.store, log);
-  const images = countedImages(parts.images, agentMetrics);
   const memoryBytes = parts.nodeMemoryBytes ?? machineMemoryBytes();
-  const memoryForInstancesBytes = memoryForInstances(memoryBytes);
-  const instances = new Instances({
-    ...instanceParts(config, folders, parts),
-    images,
-    logs,
-    records,
-    log,
-    metrics: agentMetrics,
-    onEvent: events.add,
-    memoryForInstancesBytes,
-  });
+  const options = { config, folders, log, metrics: agentMetrics, events, memoryBytes };
+  const workload = createWorkload(parts, options);
+  const { instances, containers, records, logs } = workload;
   let address = '';
-  const node = (): NodeRecord => nodeRecord(config.name, { address, memoryBytes, instances });
+  const node = (): NodeRecord => nodeRecord(workload.load(), { address, memoryBytes });
   const token = readSecret(config.dataRoot, 'cluster-token');
-  const app = createAgentServer({ instances, images, logs, log, metrics, token, node });
+  const app = createAgentServer({ ...workload, log, metrics, token, node });
   app.addHook('onRequest', async (request) => {
-    if (request.url !== '/metrics') return;
-    agentMetrics.memoryForInstancesBytes.set(memoryForInstancesBytes);
-    agentMetrics.memoryReservedBytes.set(instances.memoryReservedBytes);
-    agentMetrics.recordsWaiting.set(records.waiting);
-    agentMetrics.instances.reset();
-    agentMetrics.instances.set({ state: 'starting' }, instances.startingCount);
-    for (const { state } of instances.list()) agentMetrics.instances.inc({ state });
+    if (request.url === '/metrics') measure(agentMetrics, workload);
   });
 
-  await instances.adopt(await parts.engine.adopt());
+  await adoptWorkload(workload, parts);
   const listening = await app.listen({ host: config.host, port: config.port });
   // On 0.0.0.0 nobody is reached by the address that is listened on.
   address = config.advertiseUrl === '' ? listening : config.advertiseUrl;
@@ -109,7 +83,8 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
     stop: async () => {
       await heartbeat.stop();
       sweep.stop();
-      await instances.close(parts.stopMs ?? STOP_MS);
+      const stopMs = parts.stopMs ?? STOP_MS;
+      await Promise.all([instances.close(stopMs), containers.close(stopMs)]);
       await app.close();
       await records.close(LAST_RECORDS_MS);
       await logs.flush();
@@ -117,36 +92,17 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   };
 }
 
-function instanceParts(config: Config, folders: AgentFolders, parts: AgentParts) {
-  return {
-    node: config.name,
-    engine: parts.engine,
-    users: new Users(),
-    resolvConf: parts.resolvConf,
-    socketsDir: folders.sockets,
-    expose: exposureFor(config.host, config.advertiseUrl),
-    files: new InstanceFiles(folders.instances),
-    liveGateways: async () => {
-      const gateways = await parts.store.list('gateway');
-      return liveGateways(
-        gateways.map(({ record }) => record),
-        Date.now(),
-      );
-    },
-  };
-}
-
 function nodeRecord(
-  name: string,
-  state: { address: string; memoryBytes: number; instances: Instances },
+  load: NodeLoad,
+  { address, memoryBytes }: { address: string; memoryBytes: number },
 ): NodeRecord {
   return {
-    name,
-    address: state.address,
+    name: load.node,
+    address,
     cpuMillis: availableParallelism() * 1000,
-    memoryBytes: state.memoryBytes,
-    memoryReservedBytes: state.instances.memoryReservedBytes,
-    instances: state.instances.list().length + state.instances.startingCount,
+    memoryBytes,
+    memoryReservedBytes: load.memoryReservedBytes,
+    instances: load.instances,
     version: VERSION,
     heartbeatAtMs: Date.now(),
   };

@@ -89,6 +89,7 @@ async function openParts(
     });
     undo.add(() => registry.close());
     opened.images = createImageStore({ dir: folders.images, registry, log });
+    opened.registry ??= registry;
   }
   if (opened.engine === undefined) {
     const events = new EventLog(name);

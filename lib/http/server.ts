@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { HearthError, toHearthError } from '../errors.ts';
 import { newCallId } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
@@ -9,6 +9,7 @@ import { discardRest } from './discard-rest.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
 const CLOSE_IDLE_MS = 50;
+const PATH_PART_LENGTH_MAX = 512;
 
 export interface ApiServerOptions {
   log: Log;
@@ -39,8 +40,14 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
       headersTimeout: LIMITS.headersTimeoutMs,
       connectionsCheckingInterval: 2_000,
     },
-    routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },
+    routerOptions: { ignoreTrailingSlash: false, maxParamLength: PATH_PART_LENGTH_MAX },
     clientErrorHandler: answerUnreadable,
+    frameworkErrors: (error, request, reply) => {
+      const known = unroutable(error);
+      // The types take this reply for one of a route with a schema
+      const untyped = reply as unknown as FastifyReply;
+      void untyped.code(known.status).send({ error: known.toBody(request.id) });
+    },
     rewriteUrl: ({ url = '' }) => options.rewriteUrl?.(url) ?? url,
   });
   app.setErrorHandler((error, request, reply) => {
@@ -104,6 +111,21 @@ export function requireToken(request: FastifyRequest, token: string): void {
     header === '' ? 'no token was sent' : 'the token is not valid here',
     { hint: 'set HEARTH_TOKEN, or run the command on the machine where hearth up runs' },
   );
+}
+
+/** What the router says of a path that it cannot take apart; Fastify's own words hold all of it. */
+function unroutable({
+  code,
+  statusCode = 400,
+}: {
+  code: string;
+  statusCode?: number;
+}): HearthError {
+  const what =
+    code === 'FST_ERR_MAX_PARAM_LENGTH'
+      ? `a part of the path is longer than the limit of ${PATH_PART_LENGTH_MAX} signs`
+      : 'the path is not valid: each % must be followed by two hexadecimal digits';
+  return new HearthError('BadRequest', what, { status: statusCode });
 }
 
 function fromFastify(error: unknown): HearthError {

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { ContainerMount } from '../engine/container-spec.ts';
 
 /** Names of volumes, which are folders' names too. */
-export const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
+export const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]{0,62}$/;
 
 const FORM = 'VOLUME:TARGET[:ro] or /PATH:TARGET[:ro]';
 const PATH_BYTES_MAX = 4095;

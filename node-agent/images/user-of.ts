@@ -45,6 +45,13 @@ export function userOf(user: string, files: AccountFiles): ContainerUser {
   return { ...resolved, groups: groups.filter((gid) => gid !== resolved.gid) };
 }
 
+/** Where the image's /etc/passwd says that a user is at home; undefined for one it does not have. */
+export function homeOf(uid: number, files: AccountFiles): string | undefined {
+  const row = rows(files.passwd ?? '').find(([, , id]) => validId(id) === uid);
+  const home = row?.[5];
+  return home?.startsWith('/') === true && !home.includes('\0') ? home : undefined;
+}
+
 /** The number that `part` is; undefined when it is a name. */
 function idOf(user: string, part: string): number | undefined {
   if (/^\d{1,10}$/.test(part)) {

@@ -1,4 +1,4 @@
-import type { InstanceRecord, InstanceState } from '../../lib/records.ts';
+import type { ImageRef, InstanceRecord, InstanceState } from '../../lib/records.ts';
 import type { GuestContract } from '../../lib/spec/spec.ts';
 import type { Container } from '../engine/engine-types.ts';
 import type { ContainerLog } from '../logs/container-log.ts';
@@ -7,6 +7,8 @@ import { type InstanceEvent, transition } from './transition.ts';
 
 /** What of its start an agent needs later. */
 export interface InstanceLimits {
+  /** Absent in the files of earlier versions. */
+  image?: ImageRef;
   contract: GuestContract;
   port: number;
   memoryBytes: number;

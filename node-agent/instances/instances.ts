@@ -13,7 +13,6 @@ import type { ContainerLog } from '../logs/container-log.ts';
 import type { Logs } from '../logs/logs.ts';
 import type { InstanceFiles } from '../state/instance-files.ts';
 import type { RecordWriter } from '../state/record-writer.ts';
-import { refusal } from './admission.ts';
 import { drainInstance } from './drain-instance.ts';
 import { endInstance } from './end-instance.ts';
 import { EndedInstances } from './ended-instances.ts';
@@ -35,8 +34,8 @@ export interface InstancesOptions extends StartParts {
   metrics: AgentMetrics;
   log: Log;
   onEvent: EngineEventListener;
-  /** Memory that instances may have together. */
-  memoryForInstancesBytes: number;
+  /** Why no container of so much memory can be taken now; undefined when it can. */
+  refusal(memoryBytes: number): HearthError | undefined;
   expose: Expose;
   /** Names of the gateways that live now. Rejects while the store is away. */
   liveGateways(): Promise<string[]>;
@@ -72,6 +71,11 @@ export class Instances {
     return [...this.#instances.values()].map((instance) => instance.record);
   }
 
+  /** All that run. */
+  all(): Instance[] {
+    return [...this.#instances.values()];
+  }
+
   /** Starts in progress. */
   get startingCount(): number {
     return this.#starting.size;
@@ -102,6 +106,11 @@ export class Instances {
       if (code === 'InstanceOOM') metrics.oomKills.inc();
       throw this.#stopping ? shuttingDown() : error;
     }
+  }
+
+  /** The record of one that has ended lately. */
+  ended(id: string): InstanceRecord | undefined {
+    return this.#instances.has(id) ? undefined : this.#ended.get(id)?.record;
   }
 
   /** What is known of an instance, also of one that ended lately. @throws HearthError NotFound */
@@ -164,16 +173,7 @@ export class Instances {
 
   async #admitAndStart(request: StartInstanceRequest): Promise<InstanceRecord> {
     if (this.#stopping) throw shuttingDown();
-    const { node, memoryForInstancesBytes } = this.#options;
-    const refused = refusal(
-      {
-        node,
-        instances: this.#instances.size + this.#starting.size,
-        memoryReservedBytes: this.memoryReservedBytes,
-        memoryForInstancesBytes,
-      },
-      request.memoryBytes,
-    );
+    const refused = this.#options.refusal(request.memoryBytes);
     if (refused !== undefined) throw refused;
     const id = newId('i');
     const starting: Starting = { memoryBytes: request.memoryBytes };
@@ -210,9 +210,9 @@ export class Instances {
 
   /** Makes a container that is ready an instance: exposed, on the disk, watched, recorded. */
   async #register(request: StartInstanceRequest, started: Started): Promise<InstanceRecord> {
-    const { memoryBytes, graceMs, timeoutMs, contract, port } = request;
+    const { image, memoryBytes, graceMs, timeoutMs, contract, port } = request;
     const { id, container, log } = started;
-    const limits = { memoryBytes, graceMs, timeoutMs, contract, port };
+    const limits = { image, memoryBytes, graceMs, timeoutMs, contract, port };
     const exposure = await this.#options.expose(this.#endpointOf(id, request, container));
     const record = this.#recordOf(request, started, exposure.endpoint);
     try {
