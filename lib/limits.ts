@@ -136,6 +136,11 @@ export const LIMITS = {
   containerArgumentBytesMax: 128 * KIB,
   containerPortsMax: 64,
   containerMountsMax: 32,
+  /** Of one node. */
+  volumesMax: 1_000,
+  /** What of an image goes into a new volume that is mounted over it. */
+  volumeFillEntriesMax: 100_000,
+  volumeFillBytesMax: GIB,
   containerEgressMax: 64,
   containerAliasesMax: 16,
   containerOpenFilesMax: 1_048_576,

@@ -13,12 +13,15 @@ import { failpoint } from './failpoints.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
+import type { MountRules } from './mount-check.ts';
+import { planMounts } from './mount-plan.ts';
 import { type EngineNetwork, netnsPath } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
 import { planStart } from './start-plan.ts';
 import { syscalls } from './syscalls.ts';
+import type { EngineVolumes } from './volumes.ts';
 
 const START_MS = 15_000;
 
@@ -28,6 +31,8 @@ export interface StartContext {
   cgroups: EngineCgroups;
   exits: ExitFiles;
   network: EngineNetwork;
+  mountRules: MountRules;
+  volumes: EngineVolumes;
   blanks: BlankPool;
   /** All that were launched, or are about to be, by id. */
   containers: Map<string, LiveContainer>;
@@ -69,25 +74,27 @@ export class ContainerStarter {
 
   async #start(spec: ContainerSpec): Promise<Container> {
     const began = performance.now();
-    checkSpec(spec);
+    checkSpec(spec, this.#context.mountRules);
     if (this.#context.containers.has(spec.id) || this.#reserved.has(spec.id)) {
       throw new HearthError('Conflict', `container "${spec.id}" exists already`);
     }
     this.#reserved.add(spec.id);
     const made: Made = {};
     try {
+      made.unfilled = this.#context.volumes.hold(spec.id, spec);
       made.network = spec.network === 'bridge' ? await this.#context.network.acquire() : undefined;
       failpoint('start.after-network');
       made.blank = await this.#context.blanks.take();
       failpoint('start.after-blank');
       const queued = performance.now();
       made.container = this.#prepare(spec, made.blank, made.network);
-      await this.#launch(made.container, made.blank);
+      await this.#launch(made.container, made.blank, made.unfilled);
       const queueMs = queued - began;
       made.container.timings = { queueMs, spawnMs: performance.now() - queued };
       return made.container;
     } catch (error) {
       await this.#undo(spec, made);
+      this.#context.volumes.release(spec.id);
       throw error instanceof StartRefused ? startError(error.failure, spec.argv) : error;
     } finally {
       this.#reserved.delete(spec.id);
@@ -137,10 +144,15 @@ export class ContainerStarter {
     return container;
   }
 
-  async #launch(container: LiveContainer, blank: ReadyBlank): Promise<void> {
+  async #launch(
+    container: LiveContainer,
+    blank: ReadyBlank,
+    unfilled: ReadonlySet<string>,
+  ): Promise<void> {
     const { spec, folder, cgroup, network } = container.parts;
     const plan = planStart(spec, {
       uidBase: blank.uidBase,
+      mounts: planMounts(spec, { ...this.#context.mountRules, unfilled }),
       stdout: folder.stdout,
       stderr: folder.stderr,
       ...(spec.statusPipe === true ? { status: folder.status } : {}),
@@ -152,6 +164,7 @@ export class ContainerStarter {
       const process = await (await this.#context.launcher()).start(blank.name, plan);
       failpoint('start.after-launch');
       container.started(process);
+      this.#context.volumes.used(spec.id);
       folder.writeState({ ...stateOf(container.parts), process });
       failpoint('start.after-process');
     } finally {
@@ -186,6 +199,8 @@ export class ContainerStarter {
 interface Made {
   network?: NetworkSlot | undefined;
   blank?: ReadyBlank;
+  /** Volumes that no container has used yet. */
+  unfilled?: ReadonlySet<string>;
   container?: LiveContainer;
 }
 

@@ -76,7 +76,7 @@ test('a skeleton has parents before children, and each path once', () => {
 });
 
 test('descriptors are named in variables that a spec cannot override', () => {
-  const prepared = { uidBase: 1, stdout: '/o', stderr: '/e' };
+  const prepared = { uidBase: 1, mounts: [], stdout: '/o', stderr: '/e' };
   const spec = makeSpec('/l', ['run'], {
     listenPath: '/s',
     statusPipe: true,
@@ -94,7 +94,7 @@ test('descriptors are named in variables that a spec cannot override', () => {
 
 test('an upper folder is named by its parent, so that its scratch folder lies on the same mount', () => {
   const spec = makeSpec('/l', ['run'], { upperDir: '/builds/7/upper' });
-  const plan = planStart(spec, { uidBase: 1, stdout: '/o', stderr: '/e' });
+  const plan = planStart(spec, { uidBase: 1, mounts: [], stdout: '/o', stderr: '/e' });
   assert.deepEqual(plan.upper, { kind: 'folder', parent: '/builds/7', name: 'upper' });
 });
 

@@ -1,3 +1,4 @@
+import type { VolumeInfo } from '../../lib/container-api.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec, ExitStatus } from './container-spec.ts';
 import type { ContainerStats } from './container-stats.ts';
@@ -27,8 +28,22 @@ export interface EngineOptions {
   onEvent?: EngineEventListener;
 }
 
+/** Named folders that outlive containers; their files carry the ids that programs see. */
+export interface Volumes {
+  /**
+   * Name `[a-z0-9][a-z0-9_.-]{0,62}`; absent: a random one.
+   * @throws HearthError NameInvalid, Conflict when there is one, NodeFull
+   */
+  create(wanted?: { name?: string; labels?: Readonly<Record<string, string>> }): VolumeInfo;
+  list(): VolumeInfo[];
+  get(name: string): VolumeInfo | undefined;
+  /** With all that is in it. @throws HearthError NotFound, Conflict while a container has it */
+  remove(name: string): Promise<void>;
+}
+
 /** Starts and ends containers. One per daemon; owns a launcher process. */
 export interface Engine {
+  readonly volumes: Volumes;
   /**
    * Resolves when the program has been executed.
    * @throws HearthError EntrypointNotFound, ExecFormat, StartFailed, StorageFull, KernelUnsupported

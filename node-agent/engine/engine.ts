@@ -1,8 +1,9 @@
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { adoptContainers } from './adopt.ts';
+import { resolveBindPaths } from './bind-paths.ts';
 import { BlankPool } from './blank-pool.ts';
 import { detectCgroupLayout, EngineCgroups } from './cgroup.ts';
 import type { ContainerSpec } from './container-spec.ts';
@@ -17,6 +18,7 @@ import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import { Slots } from './slots.ts';
+import { EngineVolumes } from './volumes.ts';
 
 const NAME = /^[a-z0-9]{1,8}$/;
 const NETWORK_SLOTS_DEFAULT = 4;
@@ -56,6 +58,7 @@ class ContainerEngine implements Engine {
   readonly #stagingDir: string;
   readonly #cgroups: EngineCgroups;
   readonly #exits: ExitFiles;
+  readonly volumes: EngineVolumes;
   readonly #network: EngineNetwork;
   readonly #blanks: BlankPool;
   readonly #uidSlots = new Slots(LIMITS.agentInstancesMax);
@@ -76,6 +79,11 @@ class ContainerEngine implements Engine {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
     failpoint('open.after-folders');
+    const mountRules = {
+      bindRoots: resolveBindPaths(options.bindPaths ?? []),
+      stateDir: realpathSync(options.stateDir),
+    };
+    this.volumes = new EngineVolumes({ stateDir: mountRules.stateDir, log: options.log });
     this.#cgroups = new EngineCgroups(detectCgroupLayout(), options.name);
     failpoint('open.after-cgroups');
     // Living containers of an earlier process, which `adopt` may find, keep their uids
@@ -109,6 +117,8 @@ class ContainerEngine implements Engine {
       cgroups: this.#cgroups,
       exits: this.#exits,
       network: this.#network,
+      mountRules,
+      volumes: this.volumes,
       blanks: this.#blanks,
       containers: this.#containers,
       launcher: () => this.#launcher,
@@ -122,6 +132,7 @@ class ContainerEngine implements Engine {
     await this.#launcher;
     failpoint('open.after-launcher');
     this.#blanks.fill();
+    void this.volumes.sweep();
     // Whoever needs the network hears of its failure by `acquire`
     this.#network.open().catch((error: unknown) => {
       this.#options.log.error({ error: String(error) }, 'network failed');
@@ -154,6 +165,7 @@ class ContainerEngine implements Engine {
     const launcher = await this.#launcher;
     for (const container of adopted) {
       this.#containers.set(container.id, container);
+      this.volumes.adopt(container.id, container.spec);
       const { process } = container;
       if (process !== undefined) await launcher.watch({ id: container.id, ...lastOf(process) });
       failpoint('adopt.after-watch');
@@ -183,6 +195,7 @@ class ContainerEngine implements Engine {
     for (const folder of [this.#stagingDir, this.#containersDir, this.#exits.folder]) {
       rmSync(folder, { recursive: true, force: true });
     }
+    this.volumes.close();
     try {
       rmdirSync(this.#options.stateDir);
     } catch {
@@ -192,6 +205,7 @@ class ContainerEngine implements Engine {
 
   #forget(id: string, uidSlot: number, network: NetworkSlot | undefined): void {
     this.#containers.delete(id);
+    this.volumes.release(id);
     this.#uidSlots.free(uidSlot);
     if (network !== undefined) void this.#network.release(network);
   }

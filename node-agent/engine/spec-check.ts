@@ -3,6 +3,7 @@ import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { capabilityNumber } from './capabilities.ts';
 import type { ContainerSpec } from './container-spec.ts';
+import { type MountRules, mountFault } from './mount-check.ts';
 
 const ID = /^[a-z0-9-]{1,64}$/;
 const HOSTNAME = /^[A-Za-z0-9.-]{1,64}$/;
@@ -20,11 +21,15 @@ export function specFault(spec: ContainerSpec): string | undefined {
   return identityFault(spec) ?? programFault(spec) ?? pathFault(spec) ?? resourceFault(spec);
 }
 
-/** @throws HearthError StartFailed for a spec that cannot be run. */
-export function checkSpec(spec: ContainerSpec): void {
+/** @throws HearthError StartFailed, ConfigInvalid for a spec that cannot be run on this node. */
+export function checkSpec(spec: ContainerSpec, rules: MountRules): void {
+  const begin = `cannot start container "${spec.id}":`;
   const fault = specFault(spec);
-  if (fault === undefined) return;
-  throw new HearthError('StartFailed', `cannot start container "${spec.id}": ${fault}`);
+  if (fault !== undefined) throw new HearthError('StartFailed', `${begin} ${fault}`);
+  const wrong = mountFault(spec, rules);
+  if (wrong === undefined) return;
+  const hint = wrong.hint === undefined ? {} : { hint: wrong.hint };
+  throw new HearthError(wrong.code, `${begin} ${wrong.message}`, hint);
 }
 
 function identityFault(spec: ContainerSpec): string | undefined {

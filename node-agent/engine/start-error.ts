@@ -1,6 +1,7 @@
 import { HearthError } from '../../lib/errors.ts';
 import type { ExitStatus } from './container-spec.ts';
 import type { StartFailure } from './launcher/messages.ts';
+import { mountError } from './mount-error.ts';
 
 const UNSUPPORTED = ['ENOSYS', 'EOPNOTSUPP'];
 
@@ -8,6 +9,8 @@ const UNSUPPORTED = ['ENOSYS', 'EOPNOTSUPP'];
 export function startError(failure: StartFailure, argv: readonly string[]): HearthError {
   const details = { step: failure.step, errno: failure.errno };
   if (failure.step === 'execute') return executeError(failure, argv, details);
+  const ofMount = mountError(failure);
+  if (ofMount !== undefined) return ofMount;
   if (failure.errno === 'ENOSPC') {
     const message = `no space left while starting: ${failure.step}`;
     return new HearthError('StorageFull', message, { details });

@@ -1,12 +1,15 @@
 import { posix } from 'node:path';
 import { capabilityNumber } from './capabilities.ts';
 import type { ContainerSpec } from './container-spec.ts';
+import { defaultInodes } from './inodes.ts';
 import { PROGRAM_PID } from './launcher/init-code.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './launcher/messages.ts';
+import type { UserMount } from './launcher/mount-messages.ts';
 
 /** What the engine has prepared for a container. */
 export interface PreparedContainer {
   uidBase: number;
+  mounts: readonly UserMount[];
   netns?: string;
   stdout: string;
   stderr: string;
@@ -15,7 +18,11 @@ export interface PreparedContainer {
 
 /** The launcher's orders for a container. */
 export function planStart(spec: ContainerSpec, prepared: PreparedContainer): StartPlan {
-  const files = Object.entries(spec.files ?? {}).map(([target, text]) => ({ target, text }));
+  // A user's own file at the same place is the one that counts
+  const targets = new Set(prepared.mounts.map(({ target }) => target));
+  const files = Object.entries(spec.files ?? {})
+    .filter(([target]) => !targets.has(target))
+    .map(([target, text]) => ({ target, text }));
   const binds = spec.binds ?? [];
   return {
     ...prepared,
@@ -35,13 +42,17 @@ export function planStart(spec: ContainerSpec, prepared: PreparedContainer): Sta
     env: planEnv(spec),
     cwd: spec.cwd,
     openFiles: spec.resources.openFiles,
+    ...(spec.resources.shmBytes === undefined ? {} : { shmBytes: spec.resources.shmBytes }),
     ...(spec.listenPath === undefined ? {} : { listenPath: spec.listenPath }),
   };
 }
 
 function planUpper(spec: ContainerSpec): UpperPlan {
   const { upperDir, resources } = spec;
-  if (upperDir === undefined) return { kind: 'memory', bytes: resources.diskBytes };
+  if (upperDir === undefined) {
+    const { diskBytes: bytes, inodes } = resources;
+    return { kind: 'memory', bytes, inodes: inodes ?? defaultInodes(bytes) };
+  }
   return { kind: 'folder', parent: posix.dirname(upperDir), name: posix.basename(upperDir) };
 }
 

@@ -12,6 +12,18 @@ export interface OpenHow {
 /** A time as `utimensat(2)` takes it; `omit` leaves it as it is. */
 export type FileTime = { seconds: number; nanoseconds: number } | 'omit';
 
+/** What stat(2) says of a file; ids are the host's. */
+export interface FileFacts {
+  device: number;
+  inode: number;
+  /** With the type's bits, S_IF…. */
+  mode: number;
+  uid: number;
+  gid: number;
+  sizeBytes: number;
+  mtimeMs: number;
+}
+
 /** A set of capabilities as bits, bit n for capability number n. */
 export interface CapabilitySets {
   effective: bigint;
@@ -81,12 +93,12 @@ export interface Syscalls {
   pivotRoot(newRoot: string, putOld: string): void;
   openTree(dirfd: number, path: Path, flags: number): number;
   moveMount(fromFd: number, from: Path, toFd: number, to: Path, flags: number): void;
-  /** `userns` is the descriptor for MOUNT_ATTR_IDMAP. */
+  /** `userns` is the descriptor for MOUNT_ATTR_IDMAP, `propagation` one of MS_PRIVATE …. */
   mountSetattr(
     dirfd: number,
     path: Path,
     flags: number,
-    attr: { set: number; clear?: number; userns?: number },
+    attr: { set: number; clear?: number; propagation?: number; userns?: number },
   ): void;
   fsopen(type: string, flags: number): number;
   /** FSCONFIG_SET_STRING with a value, FSCONFIG_SET_FLAG without one. */
@@ -128,6 +140,7 @@ export interface Syscalls {
   fsetxattr(fd: number, name: string, value: Buffer): void;
   fgetxattr(fd: number, name: string): Buffer;
   flistxattr(fd: number): string[];
+  fstat(fd: number): FileFacts;
   /** Magic number of the file system that `fd` lies on. */
   fstatfsType(fd: number): number;
 

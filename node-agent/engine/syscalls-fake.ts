@@ -35,6 +35,7 @@ export function fakeSyscalls(options: FakeOptions = {}): { sys: Syscalls; calls:
     if (call === 'execve' || call === 'execveat' || call === 'exit') throw new FakeEnd(call);
     if (call === 'pipe2') return { read: nextFd++, write: nextFd++ };
     if (call === 'poll') return [];
+    if (call === 'fstat') return { device: 1, inode: nextFd++, mode: 0o040755, uid: 0, gid: 0 };
     if (call === 'getcwd') return '/';
     return DESCRIPTOR_CALLS.test(call) ? nextFd++ : 0;
   };

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import koffi from 'koffi';
 import { AT_EMPTY_PATH } from './linux-constants.ts';
@@ -217,6 +218,7 @@ function mountCalls() {
       const data = Buffer.alloc(32);
       data.writeBigUInt64LE(BigInt(attr.set), 0);
       data.writeBigUInt64LE(BigInt(attr.clear ?? 0), 8);
+      data.writeBigUInt64LE(BigInt(attr.propagation ?? 0), 16);
       data.writeBigUInt64LE(BigInt(attr.userns ?? 0), 24);
       mountSetattr(dirfd, path(at), flags, data, data.length);
     },
@@ -360,6 +362,10 @@ function socketCalls() {
     },
     listen: (fd, backlog) => void listen(fd, backlog),
     ioctl: (fd, request, data) => void ioctl(fd, request, data),
+    fstat: (fd) => {
+      const { dev, ino, mode, uid, gid, size, mtimeMs } = fstatSync(fd);
+      return { device: dev, inode: ino, mode, uid, gid, sizeBytes: size, mtimeMs };
+    },
     fstatfsType: (fd) => {
       const data = Buffer.alloc(120);
       fstatfs(fd, data);

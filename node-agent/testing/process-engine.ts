@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { HearthError } from '../../lib/errors.ts';
 import type { ContainerSpec, ExitStatus } from '../engine/container-spec.ts';
 import type { ContainerStats } from '../engine/container-stats.ts';
-import type { Container, Engine } from '../engine/engine-types.ts';
+import type { Container, Engine, Volumes } from '../engine/engine-types.ts';
 
 /** Environment variable with the path on which a test's guest shall listen. */
 export const LISTEN_PATH = 'TEST_LISTEN_PATH';
@@ -15,6 +15,12 @@ export const LISTEN_PATH = 'TEST_LISTEN_PATH';
  */
 export class ProcessEngine implements Engine {
   readonly containers = new Map<string, ProcessContainer>();
+  readonly volumes: Volumes = {
+    create: () => refuse('volumes'),
+    list: () => [],
+    get: () => undefined,
+    remove: async () => refuse('volumes'),
+  };
 
   async start(spec: ContainerSpec): Promise<Container> {
     const container = new ProcessContainer(spec, () => this.containers.delete(spec.id));
@@ -129,4 +135,8 @@ function firstLine(child: ChildProcess): Promise<string | undefined> {
 function exitOf(code: number | null, signal: NodeJS.Signals | null): ExitStatus {
   if (signal !== null) return { signal: constants.signals[signal], oomKilled: false };
   return { code: code ?? 0, oomKilled: false };
+}
+
+function refuse(what: string): never {
+  throw new HearthError('KernelUnsupported', `plain processes have no ${what}`);
 }

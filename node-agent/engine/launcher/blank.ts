@@ -12,7 +12,8 @@ import type { Syscalls } from '../syscall-types.ts';
 import { enterFolder, execute, resetSignals } from './execute.ts';
 import { FrameReader } from './frames.ts';
 import { becomeInit, type InitParts } from './init.ts';
-import { type BlankView, becomeBlank, isolate, leaveHost } from './isolate.ts';
+import { cloneHostMounts } from './host-mounts.ts';
+import { type BlankView, becomeBlank, type HostDoors, isolate, leaveHost } from './isolate.ts';
 import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
 import { enterNetwork } from './network-namespace.ts';
 import { failureOf, RefusedStep, SAID_EXECUTING, sayReady } from './outcome.ts';
@@ -115,12 +116,12 @@ function liveAsFirst(context: LauncherContext, plan: BlankPlan, given: BlankFds)
     const netns = park(sys, init.netns);
     // Other blanks' orders among them: their end must be the launcher's alone
     closeFrom(sys, FIRST_OWN_FD, [...Object.values(fds), program, netns]);
-    const hostRoot = leaveHost(sys, plan, step);
+    const doors = leaveHost(sys, plan, step);
     step('fork');
     const initPipe = sys.pipe2(O_CLOEXEC);
     if (sys.fork() === 0) {
       for (const fd of [initPipe.write, fds.exitFd, program, netns]) sys.close(fd);
-      liveAsBlank(context, plan, { ...fds, hostRoot, initFd: initPipe.read });
+      liveAsBlank(context, plan, { ...fds, ...doors, initFd: initPipe.read });
     }
     state.saysTo = initPipe.write;
     step('become init');
@@ -143,7 +144,7 @@ function parkAll(sys: Syscalls, fds: BlankFds): BlankFds {
 function liveAsBlank(
   context: LauncherContext,
   plan: BlankPlan,
-  given: BlankFds & { hostRoot: number; initFd: number },
+  given: BlankFds & HostDoors & { initFd: number },
 ): never {
   const { sys } = context;
   const { outcomeFd, userns } = given;
@@ -154,7 +155,7 @@ function liveAsBlank(
   try {
     // While the host's /proc is still what /proc means
     const pid = Number(sys.readlinkat(AT_FDCWD, '/proc/self'));
-    const view = becomeBlank(sys, plan, { hostRoot: given.hostRoot, step });
+    const view = becomeBlank(sys, plan, { ...given, step });
     awaitInit(sys, given.initFd);
     sys.write(outcomeFd, sayReady(pid));
     const startPlan = readPlan(sys, given.planFd);
@@ -186,14 +187,16 @@ export function becomeProgram(
 ): never {
   const { sys } = context;
   const filter = plan.listenPath === undefined ? context.filter : context.listenerFilter;
-  const { step, outcomeFd, hostRoot } = given;
+  const { step, outcomeFd, hostMounts, hostRoot } = given;
   step('enter network');
   // Before any socket is made: one keeps the network it was made in, and shows that one's addresses
   enterNetwork(sys, plan.netns, hostRoot);
+  const clones = cloneHostMounts(sys, plan.mounts, given);
   sys.close(hostRoot);
+  sys.close(hostMounts);
   step('open streams');
   const streams = openStreams(sys, plan);
-  isolate(sys, plan, { ...given, filter });
+  isolate(sys, plan, { ...given, filter, clones });
   step('close descriptors');
   installStreams(sys, streams, outcomeFd);
   step('enter working folder');

@@ -11,10 +11,11 @@ const PLAN: StartPlan = {
   id: 'c1',
   hostname: 'box',
   layers: ['/layers/a', '/layers/b'],
-  upper: { kind: 'memory', bytes: 1024 },
+  upper: { kind: 'memory', bytes: 1024, inodes: 64 },
   skeleton: [{ path: 'dev', kind: 'folder', mode: 0o755 }],
   files: [{ target: '/etc/hosts', text: 'x' }],
   binds: [],
+  mounts: [],
   uidBase: 1_000_000,
   user: { uid: 5, gid: 6, groups: [7] },
   capabilities: [],
@@ -37,8 +38,8 @@ function record(plan: StartPlan): RecordedCall[] {
     cgroups: ['/cg/b'],
     cgroupViews: [{ name: 'memory', path: '/cg/b' }],
   };
-  const hostRoot = leaveHost(sys, blank, () => {});
-  const view = becomeBlank(sys, blank, { hostRoot, step: () => {} });
+  const doors = leaveHost(sys, blank, () => {});
+  const view = becomeBlank(sys, blank, { ...doors, step: () => {} });
   const filter = Buffer.alloc(8);
   const init = { program: 20, netns: 21 };
   const context = { sys, init, filter, listenerFilter: filter, users: {} as UserNamespaces };
@@ -168,6 +169,7 @@ test('a refused step stops isolation at once', () => {
   const inputs = {
     staging: 7,
     userns: 9,
+    clones: [],
     filter: Buffer.alloc(8),
     step: (name: string) => void steps.push(name),
   };
@@ -181,6 +183,7 @@ test('names are relative to the staging folder, whatever the working folder was 
   isolate(sys, PLAN, {
     staging: 7,
     userns: 9,
+    clones: [],
     filter: Buffer.alloc(8),
     step: () => {},
   });

@@ -12,6 +12,7 @@ import {
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
+  O_RDONLY,
   PR_SET_DUMPABLE,
   RLIMIT_CORE,
   RLIMIT_NOFILE,
@@ -26,10 +27,16 @@ import { writeText } from './user-namespaces.ts';
 
 const STAGING_BYTES = 4 * 1024 * 1024;
 
-/** What a blank still holds of the host. */
-export interface BlankView {
-  /** Descriptor of its root folder. */
+/** Descriptors that lead back to the host. */
+export interface HostDoors {
+  /** Its root folder. */
   hostRoot: number;
+  /** Its mount namespace. */
+  hostMounts: number;
+}
+
+/** What a blank still holds of the host. */
+export interface BlankView extends HostDoors {
   /** Descriptor of its staging folder, a tmpfs that only it can see. */
   staging: number;
 }
@@ -40,10 +47,9 @@ type Step = (name: string) => void;
 /**
  * The way from the host into a container has three parts; each line depends on those above it. The
  * first two are done ahead, as no image can change them. This one is PID 1's of the namespace just
- * made, right after its fork; the program's process, forked next, has all of it too. Answers a
- * descriptor of the host's root folder.
+ * made, right after its fork; the program's process, forked next, has all of it too. Answers the ways back.
  */
-export function leaveHost(sys: Syscalls, blank: BlankPlan, step: Step): number {
+export function leaveHost(sys: Syscalls, blank: BlankPlan, step: Step): HostDoors {
   step('hide from other processes');
   // Until it has left the host, /proc/<pid>/{root,cwd,fd,exe} are doors to it
   sys.prctl(PR_SET_DUMPABLE, 0);
@@ -55,20 +61,21 @@ export function leaveHost(sys: Syscalls, blank: BlankPlan, step: Step): number {
   for (const folder of blank.cgroups) writeText(sys, `${folder}/cgroup.procs`, '0');
   step('unshare namespaces');
   const hostRoot = sys.openat(AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const hostMounts = sys.openat(AT_FDCWD, '/proc/self/ns/mnt', O_RDONLY | O_CLOEXEC);
   sys.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
   sys.mount(null, '/', null, MS_REC | MS_PRIVATE, null);
   // pivot_root(2) takes PID 1 along into the container's root only from the old root itself
   sys.chdir('/');
-  return hostRoot;
+  return { hostRoot, hostMounts };
 }
 
 /** The second part, in the process that will be the program. */
 export function becomeBlank(
   sys: Syscalls,
   blank: BlankPlan,
-  given: { hostRoot: number; step: Step },
+  given: HostDoors & { step: Step },
 ): BlankView {
-  const { hostRoot, step } = given;
+  const { hostMounts, hostRoot, step } = given;
   sys.setsid();
   step('mount /dev, /proc and /sys');
   const options = `mode=0700,size=${STAGING_BYTES}`;
@@ -77,7 +84,16 @@ export function becomeBlank(
   sys.fchdir(staging);
   sys.mkdirat(AT_FDCWD, 'root', 0o755);
   mountSystem(sys, blank);
-  return { hostRoot, staging };
+  return { hostRoot, hostMounts, staging };
+}
+
+export interface IsolateInputs {
+  staging: number;
+  userns: number;
+  filter: Buffer;
+  /** See cloneHostMounts. */
+  clones: readonly (number | undefined)[];
+  step: Step;
 }
 
 /**
@@ -88,15 +104,14 @@ export function becomeBlank(
 export function isolate(
   sys: Syscalls,
   plan: StartPlan,
-  inputs: { staging: number; userns: number; filter: Buffer; step: Step },
+  inputs: IsolateInputs,
 ): void {
-  const { step, userns, filter, staging } = inputs;
+  const { clones, step, userns, filter, staging } = inputs;
   step('mount layers');
   // What follows makes and mounts by relative names: nothing of it may touch a folder of the host
   sys.fchdir(staging);
   mountRoot(sys, plan, userns);
-  step('mount over the root');
-  mountOverRoot(sys, plan, userns);
+  mountOverRoot(sys, plan, { userns, clones, step });
   step('enter root');
   sys.sethostname(plan.hostname);
   enterRoot(sys);

@@ -1,4 +1,5 @@
 import type { ProcessIdentity } from '../process-identity.ts';
+import type { UserMount } from './mount-messages.ts';
 
 /** What a blank is made from: all of a container that does not depend on what it will run. */
 export interface BlankPlan {
@@ -32,6 +33,10 @@ export interface StartPlan {
   skeleton: readonly SkeletonEntry[];
   files: readonly { target: string; text: string }[];
   binds: readonly { source: string; target: string }[];
+  /** What the user mounts, in this order. */
+  mounts: readonly UserMount[];
+  /** Size of /dev/shm where it is not the default. */
+  shmBytes?: number;
   /** First host uid and gid of the container's range. */
   uidBase: number;
   user: { uid: number; gid: number; groups: readonly number[] };
@@ -53,7 +58,7 @@ export interface StartPlan {
 
 /** The writable layer: in memory and bounded, or a host folder that stays (`parent/name`). */
 export type UpperPlan =
-  | { kind: 'memory'; bytes: number }
+  | { kind: 'memory'; bytes: number; inodes: number }
   | { kind: 'folder'; parent: string; name: string };
 
 /** A path relative to the root, and what stands there if the image has nothing. */

@@ -10,10 +10,14 @@ const PLAN: StartPlan = {
   id: 'rehearsal',
   hostname: 'rehearsal',
   layers: ['/a', '/b'],
-  upper: { kind: 'memory', bytes: 1 },
+  upper: { kind: 'memory', bytes: 1, inodes: 1 },
   skeleton: [{ path: 'etc', kind: 'folder', mode: 0o755 }],
   files: [{ target: '/etc/hosts', text: '\n' }],
   binds: [],
+  mounts: [
+    { kind: 'host', title: 'v', root: '/v', path: 'v', target: '/v', readOnly: true, fill: false },
+    { kind: 'tmpfs', title: 't', target: '/t', sizeBytes: 1, inodes: 1 },
+  ],
   uidBase: 1,
   user: { uid: 0, gid: 0, groups: [] },
   capabilities: [],
@@ -62,7 +66,7 @@ export function rehearse(filter: Buffer): void {
       becomeInit(sys, INIT, { exitFd: 1, userns: 0, filter });
     });
     untilExecuted(() => {
-      const view = becomeBlank(sys, BLANK, { hostRoot: 0, step });
+      const view = becomeBlank(sys, BLANK, { hostRoot: 0, hostMounts: 0, step });
       becomeProgram(context, PLAN, { ...view, userns: 0, outcomeFd: 1, step });
     });
   }

@@ -90,7 +90,8 @@ function makeUpper(
   }
   // In memory, so that it ends with the container and cannot outgrow its size
   sys.mkdirat(AT_FDCWD, 'rw', 0o755);
-  sys.mount('hearth', 'rw', 'tmpfs', MS_NOSUID | MS_NODEV, `mode=0755,size=${upper.bytes}`);
+  const options = `mode=0755,size=${upper.bytes},nr_inodes=${upper.inodes}`;
+  sys.mount('hearth', 'rw', 'tmpfs', MS_NOSUID | MS_NODEV, options);
   for (const folder of ['rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
   sys.fchownat(AT_FDCWD, 'rw/upper', ids.uidBase, ids.uidBase, 0);
   return { name: 'upper', volatile: true };

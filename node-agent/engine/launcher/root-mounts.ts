@@ -24,28 +24,48 @@ import { attach } from './detached-mount.ts';
 import type { StartPlan } from './messages.ts';
 import { asRangeOwner } from './range-owner.ts';
 import { cloneMapped } from './root-file-system.ts';
+import { resizeShm } from './system-mounts.ts';
+import { attachUserMounts } from './user-mounts.ts';
 
 const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 const PATH_ONLY = O_PATH | O_CLOEXEC;
+/** Mounted beside the root by the blank; another OCI runtime makes its own /dev and /proc. */
+const SYSTEM = ['dev', 'proc', 'sys'];
+
+/** What goes over a root. */
+export interface OverRootInputs {
+  userns: number;
+  /** Of what the user mounts from the host, by position in the plan's `mounts`: cloneHostMounts. */
+  clones: readonly (number | undefined)[];
+  /** What waits in the working folder; default all of SYSTEM. */
+  system?: readonly string[];
+  step: (name: string) => void;
+}
 
 /**
- * Everything mounted over the root before it is entered: the platform's files and folders, then the
- * /dev, /proc and /sys that wait beside it. The image is hostile: each target is a
- * descriptor found by openat2(2) inside the root, and mounts move onto descriptors, so that no path
- * of the image is resolved twice or outside. /dev, /proc and /sys must be real folders.
+ * Everything mounted over the root before it is entered: what the user mounts, the platform's files
+ * and folders, then the /dev, /proc and /sys that wait beside it. The image is hostile: each target
+ * is a descriptor found by openat2(2) inside the root, and mounts move onto descriptors, so that no
+ * path of the image is resolved twice or outside. /dev, /proc and /sys must be real folders.
  */
-export function mountOverRoot(sys: Syscalls, plan: StartPlan, userns: number): void {
+export function mountOverRoot(sys: Syscalls, plan: StartPlan, inputs: OverRootInputs): void {
+  const { clones, step, system = SYSTEM, userns } = inputs;
+  const { mounts, uidBase } = plan;
   const root = sys.openat(AT_FDCWD, 'root', O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (mounts.length > 0) attachUserMounts(sys, mounts, clones, { root, uidBase, step });
+  step('mount over the root');
   sys.mkdirat(AT_FDCWD, 'files', 0o755);
   plan.files.forEach((file, n) => {
-    mountFile(sys, root, { ...file, staged: `files/${n}`, uidBase: plan.uidBase });
+    const isUsers = mounts.some(({ target }) => file.target.startsWith(`${target}/`));
+    mountFile(sys, root, { ...file, staged: `files/${n}`, uidBase, isUsers });
   });
   for (const bind of plan.binds) {
-    const target = openFolder(sys, root, bind.target, plan.uidBase);
+    const target = openFolder(sys, root, bind.target, uidBase);
     attach(sys, cloneMapped(sys, { source: bind.source, userns, readOnly: true }), target);
   }
-  for (const name of ['dev', 'proc', 'sys']) {
-    const target = openFolder(sys, root, `/${name}`, plan.uidBase);
+  if (plan.shmBytes !== undefined && system.includes('dev')) resizeShm(sys, plan.shmBytes);
+  for (const name of system) {
+    const target = openFolder(sys, root, `/${name}`, uidBase);
     sys.moveMount(AT_FDCWD, name, target, '', MOVE_MOUNT_T_EMPTY_PATH);
     sys.close(target);
   }
@@ -68,11 +88,16 @@ function openFolder(sys: Syscalls, root: number, path: string, uidBase: number):
   return sys.openat2(root, path, how);
 }
 
-function mountFile(
-  sys: Syscalls,
-  root: number,
-  file: { target: string; text: string; staged: string; uidBase: number },
-): void {
+interface FileMount {
+  target: string;
+  text: string;
+  staged: string;
+  uidBase: number;
+  /** Whether it lies in something that the user mounts, from which nothing is taken away. */
+  isUsers: boolean;
+}
+
+function mountFile(sys: Syscalls, root: number, file: FileMount): void {
   const fd = sys.openat(AT_FDCWD, file.staged, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o644);
   const text = Buffer.from(file.text);
   if (text.length > 0) sys.write(fd, text);
@@ -80,11 +105,12 @@ function mountFile(
   sys.fchownat(AT_FDCWD, file.staged, file.uidBase, file.uidBase, 0);
   const clone = sys.openTree(AT_FDCWD, file.staged, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   sys.mountSetattr(clone, '', AT_EMPTY_PATH, { set: NO_ESCALATION | MOUNT_ATTR_RDONLY });
-  attach(sys, clone, openFileTarget(sys, root, file.target, file.uidBase));
+  attach(sys, clone, openFileTarget(sys, root, file));
 }
 
 /** Links are followed, inside the root only: distributions ship /etc/resolv.conf as one. */
-function openFileTarget(sys: Syscalls, root: number, path: string, uidBase: number): number {
+function openFileTarget(sys: Syscalls, root: number, file: FileMount): number {
+  const { isUsers, target: path, uidBase } = file;
   const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   try {
     return sys.openat2(root, path, { flags: PATH_ONLY, resolve });
@@ -96,7 +122,7 @@ function openFileTarget(sys: Syscalls, root: number, path: string, uidBase: numb
   const parent = openFolder(sys, root, cut <= 0 ? '/' : path.slice(0, cut), uidBase);
   const name = path.slice(cut + 1);
   try {
-    sys.unlinkat(parent, name, 0);
+    if (!isUsers) sys.unlinkat(parent, name, 0);
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== 'ENOENT') throw error;
   }

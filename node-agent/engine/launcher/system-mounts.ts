@@ -1,3 +1,4 @@
+import { defaultInodes } from '../inodes.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -6,6 +7,10 @@ import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_REMOUNT,
   O_CLOEXEC,
   O_NOFOLLOW,
   O_PATH,
@@ -73,7 +78,7 @@ export function mountSystem(
 /** A small /dev of our own; answers a descriptor of its null device. */
 function mountDev(sys: Syscalls, uidBase: number): number {
   const [uid, gid] = [String(uidBase), String(uidBase)];
-  const options = { mode: '0755', size: '65536', uid, gid };
+  const options = { mode: '0755', size: '65536', nr_inodes: '1024', uid, gid };
   const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
   const dev = newMount(sys, { type: 'tmpfs', options, attributes });
   for (const [name, [major, minor]] of Object.entries(DEVICES)) {
@@ -91,12 +96,20 @@ function mountDev(sys: Syscalls, uidBase: number): number {
     attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
   };
   attach(sys, newMount(sys, ptsMount), sys.openat(inside, 'pts', PATH_ONLY));
-  const shm = { mode: '1777', size: String(SHM_BYTES), uid, gid };
+  const inodes = String(defaultInodes(SHM_BYTES));
+  const shm = { mode: '1777', size: String(SHM_BYTES), nr_inodes: inodes, uid, gid };
   const shmMount = { type: 'tmpfs', options: shm, attributes: NO_ESCALATION };
   attach(sys, newMount(sys, shmMount), sys.openat(inside, 'shm', PATH_ONLY));
   const devNull = sys.openat(inside, 'null', PATH_ONLY | O_NOFOLLOW);
   sys.close(inside);
   return devNull;
+}
+
+/** Changes the size of the /dev/shm that waits. */
+export function resizeShm(sys: Syscalls, bytes: number): void {
+  const flags = MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  const options = `size=${bytes},nr_inodes=${defaultInodes(bytes)}`;
+  sys.mount(null, 'dev/shm', null, flags, options);
 }
 
 function mountProc(sys: Syscalls, devNull: number): void {

@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { VolumeInfo } from '../../lib/container-api.ts';
+import { HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import type { Volumes } from './engine-types.ts';
+import { VOLUME_NAME, volumeNameFault } from './mount-check.ts';
+import { volumesFolder } from './mount-plan.ts';
+
+/** What is kept of a volume on disk, beside its `data`. */
+interface VolumeRecord {
+  version: 1;
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  createdAtMs: number;
+  /** Whether a container has begun with it: from then on the image's files do not come any more. */
+  used: boolean;
+}
+
+/** Names with a dot in front are no volumes: what is being removed. */
+const GONE = '.gone-';
+
+/**
+ * The named volumes of an engine: `<stateDir>/volumes/<name>/data`, whose files carry the image's
+ * ids. The record is written before the folder is made and goes with it.
+ */
+export class EngineVolumes implements Volumes {
+  readonly #folder: string;
+  readonly #log: Log;
+  readonly #records = new Map<string, VolumeRecord>();
+  /** Names of volumes by id of the container that has them, or is about to. */
+  readonly #held = new Map<string, readonly string[]>();
+
+  constructor(options: { stateDir: string; log: Log }) {
+    this.#folder = volumesFolder(options.stateDir);
+    this.#log = options.log;
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#folder)) this.#load(name);
+  }
+
+  create(wanted: { name?: string; labels?: Readonly<Record<string, string>> } = {}): VolumeInfo {
+    const name = wanted.name ?? randomBytes(16).toString('hex');
+    const fault = volumeNameFault(name);
+    if (fault !== undefined) throw new HearthError(fault.code, fault.message);
+    if (this.#records.has(name)) {
+      throw new HearthError('Conflict', `volume "${name}" exists already`);
+    }
+    if (this.#records.size >= LIMITS.volumesMax) {
+      const hint = 'remove volumes that nothing uses';
+      const message = `this node has ${this.#records.size} volumes, limit ${LIMITS.volumesMax}`;
+      throw new HearthError('NodeFull', message, { hint });
+    }
+    const labels = { ...wanted.labels };
+    const record: VolumeRecord = { version: 1, name, labels, createdAtMs: Date.now(), used: false };
+    mkdirSync(join(this.#folder, name), { mode: 0o700 });
+    this.#write(record);
+    mkdirSync(join(this.#folder, name, 'data'), { mode: 0o755 });
+    this.#records.set(name, record);
+    return this.#info(record);
+  }
+
+  list(): VolumeInfo[] {
+    return [...this.#records.values()].map((record) => this.#info(record));
+  }
+
+  get(name: string): VolumeInfo | undefined {
+    const record = this.#records.get(name);
+    return record === undefined ? undefined : this.#info(record);
+  }
+
+  async remove(name: string): Promise<void> {
+    const record = this.#records.get(name);
+    if (record === undefined) throw missing(name);
+    const users = this.#usersOf(name);
+    if (users.length > 0) {
+      const hint = 'remove these containers first';
+      throw new HearthError('Conflict', `volume "${name}" is used by ${users.join(', ')}`, {
+        hint,
+      });
+    }
+    this.#records.delete(name);
+    await this.#removeFolder(name);
+  }
+
+  /**
+   * Keeps the volumes of a container from being removed, until `release`. Answers those that no
+   * container has used yet. @throws HearthError NotFound
+   */
+  hold(id: string, spec: Pick<ContainerSpec, 'mounts'>): Set<string> {
+    const names = volumesOf(spec);
+    if (names.length === 0) return new Set();
+    const absent = names.find((name) => !this.#records.has(name));
+    if (absent !== undefined) throw missing(absent);
+    // What a failed first start has copied goes, if no other one is at it
+    const unused = names.filter((name) => this.#records.get(name)?.used === false);
+    for (const name of unused) if (this.#usersOf(name).length === 0) this.#empty(name);
+    this.#held.set(id, names);
+    return new Set(unused);
+  }
+
+  /** One of an earlier process still has its volumes. */
+  adopt(id: string, spec: Pick<ContainerSpec, 'mounts'>): void {
+    const names = volumesOf(spec);
+    if (names.length > 0) this.#held.set(id, names);
+  }
+
+  /** The container has begun: its volumes are what they are from now on. */
+  used(id: string): void {
+    for (const name of this.#held.get(id) ?? []) {
+      const record = this.#records.get(name);
+      if (record === undefined || record.used) continue;
+      record.used = true;
+      this.#write(record);
+    }
+  }
+
+  release(id: string): void {
+    this.#held.delete(id);
+  }
+
+  /** Removes what was being removed when an earlier process ended, or was never finished. */
+  async sweep(): Promise<void> {
+    for (const name of readdirSync(this.#folder)) {
+      if (!this.#records.has(name)) await this.#removeFolder(name);
+    }
+  }
+
+  /** Takes the folder away if there are none. */
+  close(): void {
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // Volumes outlive the engine
+    }
+  }
+
+  #load(name: string): void {
+    if (!VOLUME_NAME.test(name)) return;
+    try {
+      const record = JSON.parse(readFileSync(join(this.#folder, name, 'volume.json'), 'utf8'));
+      if (record?.version !== 1 || record.name !== name) return;
+      mkdirSync(join(this.#folder, name, 'data'), { recursive: true, mode: 0o755 });
+      this.#records.set(name, record as VolumeRecord);
+    } catch (error) {
+      this.#log.warn({ volume: name, error: String(error) }, 'volume without a record');
+    }
+  }
+
+  /** Whole or not at all. */
+  #write(record: VolumeRecord): void {
+    const file = join(this.#folder, record.name, 'volume.json');
+    writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  }
+
+  #empty(name: string): void {
+    const data = join(this.#folder, name, 'data');
+    if (readdirSync(data).length === 0) return;
+    const gone = `${GONE}${randomBytes(8).toString('hex')}`;
+    renameSync(data, join(this.#folder, gone));
+    mkdirSync(data, { mode: 0o755 });
+    void this.#removeFolder(gone);
+  }
+
+  /** Out of sight at once; what it holds may take longer. */
+  async #removeFolder(name: string): Promise<void> {
+    let at = join(this.#folder, name);
+    try {
+      if (!name.startsWith(GONE)) {
+        const gone = join(this.#folder, `${GONE}${randomBytes(8).toString('hex')}`);
+        renameSync(at, gone);
+        at = gone;
+      }
+      await rm(at, { recursive: true, force: true });
+    } catch (error) {
+      this.#log.warn({ folder: at, error: String(error) }, 'folder of a volume stays');
+    }
+  }
+
+  #usersOf(name: string): string[] {
+    return [...this.#held].filter(([, names]) => names.includes(name)).map(([id]) => id);
+  }
+
+  #info({ name, labels, createdAtMs }: VolumeRecord): VolumeInfo {
+    return { name, labels: { ...labels }, createdAtMs, usedBy: this.#usersOf(name) };
+  }
+}
+
+function volumesOf(spec: Pick<ContainerSpec, 'mounts'>): string[] {
+  const names = (spec.mounts ?? []).flatMap((mount) =>
+    mount.kind === 'volume' ? [mount.volume] : [],
+  );
+  return [...new Set(names)];
+}
+
+function missing(name: string): HearthError {
+  const hint = 'volumes are created before containers that mount them';
+  return new HearthError('NotFound', `volume "${name}" does not exist on this node`, { hint });
+}
