@@ -1,3 +1,4 @@
+import type { EventInfo } from './container-api.ts';
 import type { DeployEvent } from './deploy-events.ts';
 import type { Digest } from './digest.ts';
 import type {
@@ -57,6 +58,8 @@ export interface FunctionDescription {
   instances: InstanceRecord[];
   /** What this gateway sees of each revision. */
   demand: { revisionId: string; running: number; waiting: number }[];
+  /** What its instances met lately: ends, limits, out of memory; oldest first. */
+  events: EventInfo[];
 }
 
 /** `DELETE /v1/functions/:name`. */

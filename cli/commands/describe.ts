@@ -33,7 +33,12 @@ export function describeText(description: FunctionDescription, nowMs: number): s
     ...errorLines(description),
   ];
   const page = lines.map(([key = '', value = '']) => `${key.padEnd(12)}${cleanText(value)}\n`);
-  return [page.join(''), revisionTable(description, nowMs), instanceTable(description, nowMs)]
+  return [
+    page.join(''),
+    revisionTable(description, nowMs),
+    instanceTable(description, nowMs),
+    eventTable(description, nowMs),
+  ]
     .filter((part) => part !== '')
     .join('\n');
 }
@@ -90,4 +95,18 @@ function instanceTable({ instances }: FunctionDescription, nowMs: number): strin
     ageOf(instance.startedAtMs, nowMs),
   ]);
   return table(['INSTANCE', 'REVISION', 'NODE', 'STATE', 'REASON', 'START', 'STARTED'], rows);
+}
+
+/** A server of before has none. */
+function eventTable({ events = [] }: FunctionDescription, nowMs: number): string {
+  if (events.length === 0) return '';
+  const rows = events.map((event) => [
+    ageOf(event.timeMs, nowMs),
+    event.action,
+    event.id,
+    Object.entries(event.attributes)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' '),
+  ]);
+  return table(['WHEN', 'EVENT', 'INSTANCE', 'FACTS'], rows);
 }

@@ -4,11 +4,13 @@ import type { FunctionDescription, FunctionSummary } from '../../lib/management-
 import { parseFunctionName } from '../../lib/names.ts';
 import type { FunctionRecord } from '../../lib/records.ts';
 import type { Mirror } from '../mirror.ts';
+import type { NodeParts } from '../nodes/find-node.ts';
+import { functionEvents } from '../nodes/function-events.ts';
 import type { Pools } from '../pool/pools.ts';
 import { type DeleteParts, deleteFunction } from './delete-function.ts';
 import { type DeployParts, deployFunction, parseDeploy } from './deploy-function.ts';
 
-export interface FunctionRouteParts extends DeployParts, DeleteParts {
+export interface FunctionRouteParts extends DeployParts, DeleteParts, NodeParts {
   pools: Pools;
 }
 
@@ -20,10 +22,11 @@ export function addFunctionRoutes(app: FastifyInstance, parts: FunctionRoutePart
     return reply.code('unchanged' in answer ? 200 : 202).send(answer);
   });
   app.get('/v1/functions', async () => ({ functions: listFunctions(parts) }));
-  app.get('/v1/functions/:name', async (request) => {
+  app.get('/v1/functions/:name', async (request): Promise<FunctionDescription> => {
     const stored = await parts.store.get('function', nameOf(request));
     if (stored === undefined) throw unknownFunction(nameOf(request));
-    return describeFunction(parts, stored.record);
+    const events = await functionEvents(parts, stored.record.name);
+    return { ...describeFunction(parts, stored.record), events };
   });
   app.delete('/v1/functions/:name', async (request) => deleteFunction(parts, nameOf(request)));
 }
@@ -64,7 +67,10 @@ function readyInstances(mirror: Mirror): Map<string, number> {
   return counts;
 }
 
-function describeFunction(parts: FunctionRouteParts, record: FunctionRecord): FunctionDescription {
+function describeFunction(
+  parts: FunctionRouteParts,
+  record: FunctionRecord,
+): Omit<FunctionDescription, 'events'> {
   const { mirror, pools } = parts;
   const isOwn = (other: { functionName: string }): boolean => other.functionName === record.name;
   const build = mirror.get('build', record.buildId);
