@@ -119,6 +119,17 @@ export const LIMITS = {
   instanceOpenFiles: 8_192,
   /** Connections through the firewall at once, of each container. */
   containerConnectionsMax: 4_096,
+  /** Packets of each container to name servers. */
+  containerDnsPerSecond: 500,
+  /** Named networks of one engine. */
+  networksMax: 64,
+  /** Questions under way for the containers of one network. */
+  dnsForwardsMax: 256,
+  /** Connections over TCP to one network's name server. */
+  dnsStreamsMax: 64,
+  /** Of clients on this host, through one published port. */
+  relayConnectionsMax: 1_024,
+  relayFlowsMax: 1_024,
   logRateBytesPerSecond: MIB,
   logBurstBytes: 8 * MIB,
   logFunctionsOpenMax: 2_000,

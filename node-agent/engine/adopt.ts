@@ -25,9 +25,9 @@ export interface AdoptInputs {
   /** Whether these cgroups belong to a container or blank of this process. */
   ownsCgroup: (name: string) => boolean;
   log: Log;
-  /** Takes the network slot of a living container. */
-  claimNetwork: (number: number) => NetworkSlot;
-  onRemoved: (id: string, uidSlot: number, network: NetworkSlot | undefined) => void;
+  /** Takes the network slot of a living container, if it has one. */
+  claimNetwork: (state: ContainerState) => NetworkSlot | undefined;
+  onRemoved: (id: string, uidSlot: number, network: NetworkSlot | undefined) => Promise<void>;
   onEvent: EngineEventListener | undefined;
 }
 
@@ -71,8 +71,7 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
   const hasEnded = inputs.exits.read(state.cgroup) !== undefined;
   if (!hasEnded && !isRunning(process, cgroup)) return undefined;
   const folder = new ContainerFolder(inputs.containersDir, spec.id);
-  const network =
-    state.networkSlot === undefined ? undefined : inputs.claimNetwork(state.networkSlot);
+  const network = inputs.claimNetwork(state);
   const container = new LiveContainer({
     spec,
     uidSlot,
@@ -102,7 +101,7 @@ async function removeLeftover(
     const cgroup = inputs.cgroups.open(state.cgroup);
     await removeParts({ spec: state.spec, cgroup, exits: inputs.exits, folder });
     failpoint('adopt.leftover.after-parts');
-    inputs.onRemoved(id, state.uidSlot, undefined);
+    await inputs.onRemoved(id, state.uidSlot, undefined);
     const emit = emitterOf(state.spec, inputs.onEvent);
     if (state.process !== undefined) emit('die', dieAttributes({ oomKilled: false }));
     emit('destroy');

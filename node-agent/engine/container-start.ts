@@ -16,7 +16,7 @@ import { LiveContainer, removeParts, workDir } from './live-container.ts';
 import type { MountRules } from './mount-check.ts';
 import { planMounts } from './mount-plan.ts';
 import { type EngineNetwork, netnsPath } from './network.ts';
-import type { NetworkSlot } from './network-plan.ts';
+import { type NetworkSlot, networkState, withNameServer } from './network-plan.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
 import { planStart } from './start-plan.ts';
@@ -40,7 +40,7 @@ export interface StartContext {
   log: Log;
   onEvent: EngineEventListener | undefined;
   /** Takes a container out of the engine's books and gives its slots back. */
-  forget: (id: string, uidSlot: number, network: NetworkSlot | undefined) => void;
+  forget: (id: string, uidSlot: number, network: NetworkSlot | undefined) => Promise<void>;
 }
 
 /** The way from a spec to a running program; nothing of a start that fails is left. */
@@ -82,7 +82,7 @@ export class ContainerStarter {
     const made: Made = {};
     try {
       made.unfilled = this.#context.volumes.hold(spec.id, spec);
-      made.network = spec.network === 'bridge' ? await this.#context.network.acquire() : undefined;
+      made.network = await this.#context.network.acquire(spec);
       failpoint('start.after-network');
       made.blank = await this.#context.blanks.take();
       failpoint('start.after-blank');
@@ -150,7 +150,7 @@ export class ContainerStarter {
     unfilled: ReadonlySet<string>,
   ): Promise<void> {
     const { spec, folder, cgroup, network } = container.parts;
-    const plan = planStart(spec, {
+    const plan = planStart(withNameServer(spec, network), {
       uidBase: blank.uidBase,
       mounts: planMounts(spec, { ...this.#context.mountRules, unfilled }),
       stdout: folder.stdout,
@@ -190,7 +190,7 @@ export class ContainerStarter {
     } catch (error) {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
     }
-    this.#context.forget(spec.id, blank.uidSlot, network);
+    await this.#context.forget(spec.id, blank.uidSlot, network);
     container?.parts.emit('destroy');
   }
 }
@@ -216,7 +216,7 @@ function stateOf(parts: {
     spec: withoutSecrets(spec),
     uidSlot,
     cgroup: cgroup.name,
-    ...(network === undefined ? {} : { networkSlot: network.number }),
+    ...networkState(network),
   };
 }
 

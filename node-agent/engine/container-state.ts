@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerSpec } from './container-spec.ts';
+import type { ContainerSpec, PublishedPort } from './container-spec.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 
 /** The program of a container, and its init; one without is its own (other OCI runtimes). */
@@ -22,6 +22,10 @@ export interface ContainerState {
   /** Name of its cgroups. */
   cgroup: string;
   networkSlot?: number;
+  /** Its address on a named network. */
+  networkAddress?: string;
+  /** As they really are. */
+  ports?: readonly PublishedPort[];
   /** Set once the program runs. */
   process?: RunningContainer;
 }

@@ -1,8 +1,9 @@
 import type { VolumeInfo } from '../../lib/container-api.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
-import type { ContainerSpec, ExitStatus } from './container-spec.ts';
+import type { ContainerSpec, ExitStatus, PublishedPort } from './container-spec.ts';
 import type { ContainerStats } from './container-stats.ts';
 import type { EngineEventListener } from './engine-event.ts';
+import type { Networks } from './network-types.ts';
 
 export interface EngineOptions {
   /** `[a-z0-9]{1,8}`: names the engine's cgroups, bridge, nft table; two engines can share a machine. */
@@ -20,6 +21,11 @@ export interface EngineOptions {
   blanks?: number;
   /** Private networks (CIDR) that containers may reach, such as a company's package registry. */
   allowedNetworks?: readonly string[];
+  /**
+   * Users of this host that may connect to containers at their addresses, beside root, such as the
+   * gateway's; absent: all.
+   */
+  reachableByUids?: readonly number[];
   /** Host folders that `bind` mounts may come from, with everything below; default none. */
   bindPaths?: readonly string[];
   /** Other OCI runtimes by name (`runc`), as dockerd's `runtimes`. */
@@ -43,6 +49,7 @@ export interface Volumes {
 
 /** Starts and ends containers. One per daemon; owns a launcher process. */
 export interface Engine {
+  readonly networks: Networks;
   readonly volumes: Volumes;
   /**
    * Resolves when the program has been executed.
@@ -64,8 +71,10 @@ export interface Container {
   readonly spec: ContainerSpec;
   /** Process id of its program in the host's pid namespace; inside it is 2, below an init. */
   readonly pid: number;
-  /** IPv4 address on the engine's bridge, for network `bridge`. */
+  /** IPv4 address on its network; none without one. */
   readonly address: string | undefined;
+  /** Published ports with their real numbers. */
+  readonly ports: readonly PublishedPort[];
   readonly timings: ContainerTimings;
   /** First line of the status pipe; undefined when it closed without one. */
   readonly status: Promise<string | undefined>;

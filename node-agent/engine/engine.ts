@@ -16,6 +16,7 @@ import { LauncherClient } from './launcher-client.ts';
 import type { LiveContainer } from './live-container.ts';
 import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
+import type { Networks } from './network-types.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import { Slots } from './slots.ts';
 import { EngineVolumes } from './volumes.ts';
@@ -86,11 +87,11 @@ class ContainerEngine implements Engine {
     this.volumes = new EngineVolumes({ stateDir: mountRules.stateDir, log: options.log });
     this.#cgroups = new EngineCgroups(detectCgroupLayout(), options.name);
     failpoint('open.after-cgroups');
-    // Living containers of an earlier process, which `adopt` may find, keep their uids
-    for (const id of listContainerIds(this.#containersDir)) {
-      const state = new ContainerFolder(this.#containersDir, id).readState();
-      if (state !== undefined) this.#uidSlots.claim(state.uidSlot);
-    }
+    // Living containers of an earlier process, which `adopt` may find, keep their uids and networks
+    const known = listContainerIds(this.#containersDir).flatMap(
+      (id) => new ContainerFolder(this.#containersDir, id).readState() ?? [],
+    );
+    for (const { uidSlot } of known) this.#uidSlots.claim(uidSlot);
     this.#exits = new ExitFiles(join(options.stateDir, 'exits'));
     this.#launcher = this.#createLauncher();
     this.#blanks = new BlankPool({
@@ -105,9 +106,12 @@ class ContainerEngine implements Engine {
     });
     this.#network = new EngineNetwork({
       engine: options.name,
+      stateDir: options.stateDir,
       subnet: options.subnet,
       ready: options.networkSlots ?? NETWORK_SLOTS_DEFAULT,
       allowed: options.allowedNetworks ?? [],
+      reachableByUids: options.reachableByUids,
+      known,
       log: options.log,
       configure: async (netns) => (await this.#launcher).prepareNetwork(netns),
     });
@@ -139,6 +143,10 @@ class ContainerEngine implements Engine {
     });
   }
 
+  get networks(): Networks {
+    return this.#network.networks;
+  }
+
   get(id: string): Container | undefined {
     const container = this.#containers.get(id);
     return container?.process === undefined ? undefined : container;
@@ -159,7 +167,7 @@ class ContainerEngine implements Engine {
       ownsCgroup: (name) => this.#ownsCgroup(name),
       log: this.#options.log,
       onEvent: this.#options.onEvent,
-      claimNetwork: (number) => this.#network.adopt(number),
+      claimNetwork: (state) => this.#network.adopt(state),
       onRemoved: (id, uidSlot, network) => this.#forget(id, uidSlot, network),
     });
     const launcher = await this.#launcher;
@@ -203,11 +211,11 @@ class ContainerEngine implements Engine {
     }
   }
 
-  #forget(id: string, uidSlot: number, network: NetworkSlot | undefined): void {
+  async #forget(id: string, uidSlot: number, network: NetworkSlot | undefined): Promise<void> {
     this.#containers.delete(id);
     this.volumes.release(id);
     this.#uidSlots.free(uidSlot);
-    if (network !== undefined) void this.#network.release(network);
+    if (network !== undefined) await this.#network.release(network);
   }
 
   #ownsCgroup(name: string): boolean {

@@ -7,7 +7,7 @@ import { ContainerAlarm } from './container-alarm.ts';
 import type { ContainerCgroup } from './container-cgroup.ts';
 import { dieAttributes, type Emit } from './container-events.ts';
 import { ContainerPause } from './container-pause.ts';
-import type { ContainerSpec, ExitStatus } from './container-spec.ts';
+import type { ContainerSpec, ExitStatus, PublishedPort } from './container-spec.ts';
 import type { ContainerFolder, RunningContainer } from './container-state.ts';
 import type { ContainerStats } from './container-stats.ts';
 import { readStats } from './container-usage.ts';
@@ -36,7 +36,7 @@ export interface ContainerParts {
   log: Log;
   emit: Emit;
   /** Gives the slots back, and forgets the container. */
-  onRemoved: () => void;
+  onRemoved: () => Promise<void>;
 }
 
 /** A container of this engine: started by it, or adopted. */
@@ -44,6 +44,7 @@ export class LiveContainer implements Container {
   readonly id: string;
   readonly spec: ContainerSpec;
   readonly address: string | undefined;
+  readonly ports: readonly PublishedPort[];
   readonly status: Promise<string | undefined>;
   readonly exited: Promise<ExitStatus>;
   readonly parts: ContainerParts;
@@ -64,6 +65,7 @@ export class LiveContainer implements Container {
     this.id = parts.spec.id;
     this.spec = parts.spec;
     this.address = parts.network?.address;
+    this.ports = parts.network?.ports ?? [];
     this.#output = new ContainerOutput(parts.folder);
     this.#alarm = new ContainerAlarm(parts);
     this.#pause = new ContainerPause(parts);
@@ -191,7 +193,7 @@ export class LiveContainer implements Container {
     if (!this.#ended) await this.kill();
     failpoint('remove.before');
     await removeParts(this.parts);
-    this.parts.onRemoved();
+    await this.parts.onRemoved();
     failpoint('remove.after-slots');
     this.parts.emit('destroy');
   }

@@ -1,8 +1,15 @@
-import { gatewayAddress, type Subnet, slotAddress } from './subnet.ts';
+import type { ContainerSpec, PublishedPort } from './container-spec.ts';
+import type { ContainerState } from './container-state.ts';
+import { gatewayAddress, parseAddress, type Subnet, slotAddress, subnetAt } from './subnet.ts';
+
+/** Smaller networks are not split. */
+const SPLIT_PREFIX_MAX = 25;
 
 /** Names of one engine's network parts; all within the kernel's 15 bytes for a link. */
 export interface NetworkNames {
   bridge: string;
+  /** Of the bridges of named networks; a number in base 36 follows. */
+  namedPrefix: string;
   table: string;
   netnsPrefix: string;
   vethPrefix: string;
@@ -12,133 +19,62 @@ export interface NetworkNames {
 export function networkNames(engine: string): NetworkNames {
   return {
     bridge: `hearth-${engine}`,
+    namedPrefix: `hn-${engine}-`,
     table: `hearth_${engine}`,
     netnsPrefix: `hearth-${engine}-`,
     vethPrefix: `h${engine}-`,
   };
 }
 
-/** What of the world a firewall is made from. */
-export interface FirewallFacts {
-  subnet: Subnet;
-  /** Name servers outside this host, and those that are addresses of this host. */
-  resolvers: readonly string[];
-  hostResolvers: readonly string[];
-  /** Networks that containers may reach although they are private: CIDR. */
-  allowed: readonly string[];
-  /** Connections of one container at once; absent: the kernel cannot count them. */
-  connectionsMax?: number;
-}
-
-/** Not the public internet: RFC 6890; cloud metadata at 169.254.169.254 and 168.63.129.16. */
-const PRIVATE_NETWORKS = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  // Azure's host agent, which gives out credentials of the machine
-  '168.63.129.16/32',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/3',
-];
-
-/**
- * The firewall as `nft -f -` reads it, replacing an earlier one in the same transaction. Containers
- * reach name servers and the public internet; not this host, not each other, not private networks.
- */
-export function firewallRules(names: NetworkNames, facts: FirewallFacts): string {
-  const from = `iifname "${names.bridge}"`;
-  const to = `oifname "${names.bridge}"`;
-  const limit = connectionLimit(facts.connectionsMax);
-  const lines = [
-    `table inet ${names.table} {}`,
-    `delete table inet ${names.table}`,
-    `table inet ${names.table} {`,
-    ...limit.set,
-    'chain input {',
-    'type filter hook input priority -10; policy accept;',
-    `${from} ct state established,related accept`,
-    ...limit.rule.map((rule) => `${from} ${rule}`),
-    ...acceptDns(facts.hostResolvers, `${from} `),
-    `${from} drop`,
-    '}',
-    'chain forward {',
-    'type filter hook forward priority -10; policy accept;',
-    `${from} jump egress`,
-    `${to} ct state established,related accept`,
-    `${to} drop`,
-    '}',
-    'chain egress {',
-    'ct state established,related accept',
-    'oifname "hearth-*" drop',
-    'meta nfproto ipv6 drop',
-    ...limit.rule,
-    ...acceptDns(facts.resolvers, ''),
-    ...(facts.allowed.length === 0 ? [] : [`ip daddr { ${facts.allowed.join(', ')} } accept`]),
-    `ip daddr { ${PRIVATE_NETWORKS.join(', ')} } drop`,
-    'accept',
-    '}',
-    'chain postrouting {',
-    'type nat hook postrouting priority srcnat; policy accept;',
-    `ip saddr ${facts.subnet.text} oifname != "${names.bridge}" masquerade`,
-    '}',
-    '}',
-  ];
-  return `${lines.join('\n')}\n`;
-}
-
-/**
- * The kernel's table of connections is the whole host's: full, nobody's new connection passes. One
- * container could fill it within seconds.
- */
-function connectionLimit(max: number | undefined): { set: string[]; rule: string[] } {
-  if (max === undefined) return { set: [], rule: [] };
-  const type = 'type ipv4_addr; size 65535; flags dynamic;';
-  return {
-    set: [`set connections { ${type} }`],
-    rule: [`ct state new add @connections { ip saddr ct count over ${max} } drop`],
-  };
-}
-
-function acceptDns(resolvers: readonly string[], match: string): string[] {
-  if (resolvers.length === 0) return [];
-  const to = `ip daddr { ${resolvers.join(', ')} }`;
-  return ['udp', 'tcp'].map((protocol) => `${match}${to} ${protocol} dport 53 accept`);
-}
-
-/** `ip -batch` lines for the bridge. */
-export function bridgeCommands(names: NetworkNames, subnet: Subnet): string[] {
+/** `ip -batch` lines for a bridge that exists. */
+export function bridgeCommands(bridge: string, subnet: Subnet): string[] {
   return [
-    `address replace ${gatewayAddress(subnet)}/${subnet.prefix} dev ${names.bridge}`,
-    `link set dev ${names.bridge} up`,
+    `address replace ${gatewayAddress(subnet)}/${subnet.prefix} dev ${bridge}`,
+    `link set dev ${bridge} up`,
   ];
 }
 
-/** A container's network: a namespace with one link to the bridge. */
+/** A container's network: a namespace with one link to a bridge. */
 export interface NetworkSlot {
   number: number;
   netns: string;
   veth: string;
   address: string;
+  mac: string;
+  /** Name of the network it was moved to; absent: the engine's own. */
+  network?: string;
+  /** The address of that network's name server. */
+  gateway?: string;
+  /** As they really are. */
+  ports?: readonly PublishedPort[];
 }
 
-/** The parts of slot `number`. */
+/** The parts of slot `number`, on the engine's own network. */
 export function networkSlot(names: NetworkNames, subnet: Subnet, number: number): NetworkSlot {
+  const address = slotAddress(subnet, number);
   return {
     number,
     netns: `${names.netnsPrefix}${number}`,
     veth: `${names.vethPrefix}${number}`,
-    address: slotAddress(subnet, number),
+    address,
+    mac: macOf(address),
   };
+}
+
+/**
+ * A link's hardware address follows from its IP address, so that what others remember of the
+ * address is right for its next holder too. `02`: administered locally (IEEE 802).
+ */
+export function macOf(address: string): string {
+  const bytes = (parseAddress(address) ?? 0).toString(16).padStart(8, '0');
+  return `02:68:${bytes.match(/../g)?.join(':')}`;
 }
 
 /** `ip -batch` lines on the host: isolated ports do not hear each other. */
 export function hostLinkCommands(names: NetworkNames, slot: NetworkSlot): string[] {
+  const inside = `peer name eth0 address ${slot.mac} netns ${slot.netns}`;
   return [
-    `link add ${slot.veth} type veth peer name eth0 netns ${slot.netns}`,
+    `link add ${slot.veth} type veth ${inside}`,
     `link set dev ${slot.veth} addrgenmode none`,
     `link set dev ${slot.veth} master ${names.bridge}`,
     `link set dev ${slot.veth} type bridge_slave isolated on`,
@@ -154,4 +90,56 @@ export function insideCommands(subnet: Subnet, slot: NetworkSlot): string[] {
     'link set dev eth0 up',
     `route add default via ${gatewayAddress(subnet)}`,
   ];
+}
+
+/** `ip -batch` lines on the host that move a slot to the bridge of a named network. */
+export function moveCommands(bridge: string, slot: NetworkSlot): string[] {
+  return [
+    `link set dev ${slot.veth} master ${bridge}`,
+    `link set dev ${slot.veth} type bridge_slave isolated off`,
+  ];
+}
+
+/** `ip -batch` lines inside that give it its address there; an internal network has no way out. */
+export function readdressCommands(
+  slot: NetworkSlot,
+  target: { subnet: Subnet; internal: boolean },
+): string[] {
+  const { subnet, internal } = target;
+  return [
+    'address flush dev eth0',
+    `link set dev eth0 address ${slot.mac}`,
+    `address add ${slot.address}/${subnet.prefix} dev eth0`,
+    ...(internal ? [] : [`route add default via ${gatewayAddress(subnet)}`]),
+  ];
+}
+
+/**
+ * The engine's addresses in two halves: slots of its own network below, named networks above. A
+ * small subnet is all slots, and its named networks bring their own.
+ */
+export function splitSubnet(subnet: Subnet): { slots: Subnet; named: Subnet | undefined } {
+  if (subnet.prefix > SPLIT_PREFIX_MAX) return { slots: subnet, named: undefined };
+  const prefix = subnet.prefix + 1;
+  const half = 2 ** (32 - prefix);
+  return { slots: subnetAt(subnet.base, prefix), named: subnetAt(subnet.base + half, prefix) };
+}
+
+/** What a later process of the engine must know of a container's slot. */
+export function networkState(
+  slot: NetworkSlot | undefined,
+): Pick<ContainerState, 'networkSlot' | 'networkAddress' | 'ports'> {
+  if (slot === undefined) return {};
+  return {
+    networkSlot: slot.number,
+    ...(slot.network === undefined ? {} : { networkAddress: slot.address }),
+    ...(slot.ports === undefined ? {} : { ports: slot.ports }),
+  };
+}
+
+/** The spec with the name server of its network, which is at the gateway and knows all names. */
+export function withNameServer(spec: ContainerSpec, slot: NetworkSlot | undefined): ContainerSpec {
+  if (slot?.gateway === undefined) return spec;
+  const files = { ...spec.files, '/etc/resolv.conf': `nameserver ${slot.gateway}\n` };
+  return { ...spec, files };
 }

@@ -1,144 +1,186 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
-import { failpoint } from './failpoints.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import type { ContainerState } from './container-state.ts';
+import { Firewall } from './firewall.ts';
+import { makeBridge, removeLink, writeSetting } from './links.ts';
+import { NamedNetworks } from './named-networks.ts';
+import { egressFault, isNamedNetwork } from './network-check.ts';
 import {
   bridgeCommands,
-  type FirewallFacts,
-  firewallRules,
-  hostLinkCommands,
-  insideCommands,
   type NetworkNames,
   type NetworkSlot,
   networkNames,
-  networkSlot,
+  splitSubnet,
 } from './network-plan.ts';
+import type { Networks } from './network-types.ts';
 import { hostNameservers, ownAddresses } from './resolvers.ts';
-import { runProgram } from './run-program.ts';
-import { parseSubnet, type Subnet, slotCount } from './subnet.ts';
+import { SlotAttachments } from './slot-attachments.ts';
+import { SlotPool } from './slot-pool.ts';
+import { parseSubnet, type Subnet } from './subnet.ts';
 
-const NETNS_FOLDER = '/run/netns';
+export { netnsPath } from './links.ts';
 
 export interface NetworkOptions {
   engine: string;
+  /** Where named networks are written down. */
+  stateDir: string;
   subnet: string;
   /** Slots kept ready. */
   ready: number;
   /** Private networks that containers may reach: CIDR. */
   allowed: readonly string[];
+  /** Users of this host that may connect to containers beside root; absent: all. */
+  reachableByUids: readonly number[] | undefined;
+  /** Containers of an earlier process, which may live: the firewall has their rules from the start. */
+  known: readonly ContainerState[];
   log: Log;
   /** Writes the settings inside a namespace: the launcher's work, as the engine never enters one. */
   configure: (netns: string) => Promise<void>;
 }
 
-/** Path of a slot's network namespace. */
-export function netnsPath(slot: NetworkSlot): string {
-  return `${NETNS_FOLDER}/${slot.netns}`;
-}
-
-/**
- * The engine's bridge, firewall and pool of network namespaces. Links cost milliseconds to make and
- * tens to remove, so slots are made ahead, used once, and destroyed behind the caller's back.
- */
+/** The engine's networks: bridges, firewall, slots, and what containers asked for beside their slot. */
 export class EngineNetwork {
   readonly #options: NetworkOptions;
   readonly #names: NetworkNames;
   readonly #subnet: Subnet;
-  readonly #ready: NetworkSlot[] = [];
-  readonly #waiting: { resolve: (slot: NetworkSlot) => void; reject: (error: unknown) => void }[] =
-    [];
-  readonly #used = new Set<number>();
-  #next = 0;
-  #filling: Promise<void> | undefined;
-  #destroying: Promise<void> = Promise.resolve();
+  readonly #firewall: Firewall;
+  readonly #pool: SlotPool;
+  readonly #named: NamedNetworks;
+  readonly #attachments: SlotAttachments;
+  readonly #releasing = new Set<Promise<void>>();
   #opened: Promise<void> | undefined;
-  #closed = false;
 
   constructor(options: NetworkOptions) {
+    const { log } = options;
     this.#options = options;
     this.#names = networkNames(options.engine);
     this.#subnet = parseSubnet(options.subnet);
+    const parts = splitSubnet(this.#subnet);
+    this.#firewall = new Firewall(this.#names, log);
+    this.#pool = new SlotPool({
+      names: this.#names,
+      slots: parts.slots,
+      bridge: this.#subnet,
+      ready: options.ready,
+      firewall: this.#firewall,
+      configure: options.configure,
+      log,
+    });
+    this.#named = new NamedNetworks({
+      names: this.#names,
+      stateDir: options.stateDir,
+      subnet: this.#subnet,
+      pool: parts.named,
+      firewall: this.#firewall,
+      opened: () => this.open(),
+      log,
+    });
+    this.#attachments = new SlotAttachments({
+      names: this.#names,
+      slots: parts.slots,
+      firewall: this.#firewall,
+      named: this.#named,
+      log,
+    });
+    for (const state of options.known) {
+      if (state.networkSlot === undefined) continue;
+      this.#attachments.claim(this.#pool.claim(state.networkSlot), state);
+    }
   }
 
-  /** Loads the firewall, then makes the bridge, then begins to fill the pool. */
+  get networks(): Networks {
+    return this.#named;
+  }
+
+  /** Loads the firewall, then makes the bridges, then begins to fill the pool. */
   open(): Promise<void> {
     this.#opened ??= this.#open();
     return this.#opened;
   }
 
-  /** A slot of its own for one container. */
-  async acquire(): Promise<NetworkSlot> {
+  /** A slot of its own for one container, with all that its spec asks of networks in force. */
+  async acquire(spec: ContainerSpec): Promise<NetworkSlot | undefined> {
+    if (spec.network === 'none') return undefined;
     await this.open();
-    const slot = this.#ready.shift();
-    if (slot !== undefined) {
-      this.#fill();
-      return slot;
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#fill();
-    });
-  }
-
-  /** Takes a slot of an earlier process as used. */
-  adopt(number: number): NetworkSlot {
-    this.#used.add(number);
-    return networkSlot(this.#names, this.#subnet, number);
-  }
-
-  /** Destroys a used slot, after those before it; failures are logged. */
-  release(slot: NetworkSlot): Promise<void> {
-    this.#destroying = this.#destroying.then(() => this.#destroy(slot));
-    return this.#destroying;
-  }
-
-  /** Destroys all slots of an earlier process but the adopted ones. */
-  async sweep(): Promise<void> {
-    const ours = new Set([...this.#used].map((number) => `${this.#names.netnsPrefix}${number}`));
-    for (const slot of this.#ready) ours.add(slot.netns);
-    for (const name of listFolder(NETNS_FOLDER)) {
-      const number = Number(name.slice(this.#names.netnsPrefix.length));
-      if (!name.startsWith(this.#names.netnsPrefix) || ours.has(name)) continue;
-      if (Number.isInteger(number))
-        await this.#destroy(networkSlot(this.#names, this.#subnet, number));
+    this.#check(spec);
+    const slot = await this.#pool.acquire();
+    const { network, egress = [], ports = [] } = spec;
+    if (network === 'bridge' && egress.length === 0 && ports.length === 0) return slot;
+    try {
+      return await this.#attachments.attach(slot, spec);
+    } catch (error) {
+      void this.release(slot);
+      throw error;
     }
   }
 
-  /** Ends the pool; with `keep` the bridge and firewall stay for the containers that live on. */
-  async close(options: { keep: boolean }): Promise<void> {
-    this.#closed = true;
-    await this.#opened?.catch(() => {});
-    await this.#filling;
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(closing());
-    for (const slot of this.#ready.splice(0)) void this.release(slot);
-    await this.#destroying;
-    if (options.keep || this.#opened === undefined) return;
-    await this.#quietly('remove bridge', () => removeLink(this.#names.bridge));
-    await this.#quietly('remove firewall', () =>
-      runProgram('nft', ['delete', 'table', 'inet', this.#names.table]),
+  /** The slot of a container that an earlier process began and that lives. */
+  adopt(state: ContainerState): NetworkSlot | undefined {
+    return this.#attachments.adopt(state);
+  }
+
+  /** Resolves when nothing leads to the container any more; the rest is removed later. */
+  async release(slot: NetworkSlot): Promise<void> {
+    const detached = this.#attachments.detach(slot).then(
+      () => true,
+      (error: unknown) => {
+        const { address } = slot;
+        this.#options.log.error({ address, error: String(error) }, 'address stays out of use');
+        return false;
+      },
     );
+    const removed = detached.then((isFree) => (isFree ? this.#pool.release(slot) : undefined));
+    this.#releasing.add(removed);
+    void removed.finally(() => this.#releasing.delete(removed));
+    await detached;
+  }
+
+  /** Removes all of an earlier process but what was adopted. */
+  async sweep(): Promise<void> {
+    await this.open().catch(() => {});
+    await this.#attachments.resumed();
+    await Promise.all(this.#attachments.unadopted().map((slot) => this.release(slot)));
+    await Promise.all(this.#releasing);
+    await this.#pool.sweep();
+  }
+
+  /** Ends the pool; with `keep` the bridges and firewall stay for the containers that live on. */
+  async close(options: { keep: boolean }): Promise<void> {
+    await this.#opened?.catch(() => {});
+    await this.#pool.close();
+    await Promise.all(this.#releasing);
+    await this.#attachments.close();
+    if (this.#opened === undefined) return;
+    await this.#named.close(options);
+    if (options.keep) return;
+    await this.#quietly('remove bridge', () => removeLink(this.#names.bridge));
+    await this.#quietly('remove firewall', () => this.#firewall.unload());
+  }
+
+  /** @throws HearthError NotFound, StartFailed */
+  #check(spec: ContainerSpec): void {
+    const { network, egress = [], ports = [] } = spec;
+    const isNamed = isNamedNetwork(network);
+    const isInternal = isNamed && this.#named.named(network).state.internal;
+    const asked = egress.length > 0 ? 'egress' : ports.length > 0 ? 'ports' : undefined;
+    const subnets = [this.#subnet, ...this.#named.plans.map(({ subnet }) => subnet)];
+    const fault =
+      isInternal && asked !== undefined
+        ? `${asked} need a way out, and network "${network}" is internal`
+        : egressFault(egress, { subnets, addresses: hostAddresses(egress.length > 0) });
+    if (fault === undefined) return;
+    throw new HearthError('StartFailed', `cannot start container "${spec.id}": ${fault}`);
   }
 
   async #open(): Promise<void> {
     const { bridge } = this.#names;
-    const nameservers = hostNameservers();
-    const own = ownAddresses(nameservers);
-    const facts = {
-      subnet: this.#subnet,
-      resolvers: nameservers.filter((address) => !own.has(address)),
-      hostResolvers: [...own],
-      allowed: this.#options.allowed,
-    };
     try {
-      await this.#loadFirewall(facts);
-      failpoint('network.after-firewall');
-      if (!existsSync(`/sys/class/net/${bridge}`)) {
-        await ipBatch([`link add name ${bridge} type bridge`]);
-      }
-      writeSetting(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '1');
-      await ipBatch(bridgeCommands(this.#names, this.#subnet));
-      failpoint('network.after-bridge');
+      await this.#loadFirewall();
+      await makeBridge(bridge, bridgeCommands(bridge, this.#subnet));
+      await this.#named.open();
       writeSetting('/proc/sys/net/ipv4/ip_forward', '1');
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -148,87 +190,26 @@ export class EngineNetwork {
         cause,
       });
     }
-    this.#fill();
+    this.#pool.fill();
   }
 
-  async #loadFirewall(facts: FirewallFacts): Promise<void> {
-    const load = (rules: string) => runProgram('nft', ['-f', '-'], rules);
-    const connectionsMax = LIMITS.containerConnectionsMax;
-    try {
-      await load(firewallRules(this.#names, { ...facts, connectionsMax }));
-    } catch (error) {
-      await load(firewallRules(this.#names, facts));
-      this.#options.log.warn({ error: String(error) }, 'connections of containers are not limited');
-    }
-  }
-
-  /** One filling at a time; it goes on until nobody waits and enough are ready. */
-  #fill(): void {
-    this.#filling ??= this.#fillUntilReady().finally(() => {
-      this.#filling = undefined;
+  async #loadFirewall(): Promise<void> {
+    const nameservers = hostNameservers();
+    const own = ownAddresses(nameservers);
+    const { allowed, reachableByUids } = this.#options;
+    await this.#firewall.load({
+      subnet: this.#subnet,
+      bridges: [{ bridge: this.#names.bridge, subnet: this.#subnet }, ...this.#named.plans],
+      resolvers: nameservers.filter((address) => !own.has(address)),
+      hostResolvers: [...own],
+      allowed,
+      ...(reachableByUids === undefined ? {} : { reachableByUids }),
+      elements: this.#attachments.elements(),
+      rates: {
+        connectionsMax: LIMITS.containerConnectionsMax,
+        dnsPerSecond: LIMITS.containerDnsPerSecond,
+      },
     });
-  }
-
-  async #fillUntilReady(): Promise<void> {
-    while (!this.#closed && this.#ready.length - this.#waiting.length < this.#options.ready) {
-      try {
-        this.#hand(await this.#create());
-      } catch (error) {
-        this.#options.log.error({ error: String(error) }, 'network slot failed');
-        for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
-        return;
-      }
-    }
-  }
-
-  #hand(slot: NetworkSlot): void {
-    const waiter = this.#waiting.shift();
-    if (waiter === undefined) this.#ready.push(slot);
-    else waiter.resolve(slot);
-  }
-
-  async #create(): Promise<NetworkSlot> {
-    const slot = networkSlot(this.#names, this.#subnet, this.#takeNumber());
-    try {
-      await ipBatch([`netns add ${slot.netns}`]);
-      failpoint('network.after-netns');
-      // Before there is a link, so that it never gets an IPv6 address
-      await this.#options.configure(netnsPath(slot));
-      failpoint('network.after-settings');
-      await ipBatch(hostLinkCommands(this.#names, slot));
-      failpoint('network.after-host-link');
-      await ipBatch(insideCommands(this.#subnet, slot), slot.netns);
-      failpoint('network.after-inside-link');
-      return slot;
-    } catch (error) {
-      await this.#destroy(slot);
-      throw error;
-    }
-  }
-
-  /** Numbers go round, so that an address rests as long as possible before it is used again. */
-  #takeNumber(): number {
-    const count = slotCount(this.#subnet);
-    for (let tries = 0; tries < count; tries++) {
-      const number = this.#next;
-      this.#next = (this.#next + 1) % count;
-      const { netns, veth } = networkSlot(this.#names, this.#subnet, number);
-      const taken = existsSync(`${NETNS_FOLDER}/${netns}`) || existsSync(`/sys/class/net/${veth}`);
-      if (this.#used.has(number) || taken) continue;
-      this.#used.add(number);
-      return number;
-    }
-    throw new HearthError('NodeFull', `all ${count} addresses of ${this.#subnet.text} are in use`);
-  }
-
-  async #destroy(slot: NetworkSlot): Promise<void> {
-    await this.#quietly('remove link', () => removeLink(slot.veth));
-    failpoint('network.destroy.after-link');
-    await this.#quietly('remove network namespace', async () => {
-      if (existsSync(netnsPath(slot))) await ipBatch([`netns delete ${slot.netns}`]);
-    });
-    failpoint('network.destroy.after-netns');
-    this.#used.delete(slot.number);
   }
 
   async #quietly(what: string, act: () => Promise<unknown>): Promise<void> {
@@ -240,28 +221,9 @@ export class EngineNetwork {
   }
 }
 
-function closing(): HearthError {
-  return new HearthError('ShuttingDown', 'the container engine is closing');
-}
-
-async function removeLink(name: string): Promise<void> {
-  if (existsSync(`/sys/class/net/${name}`)) await ipBatch([`link delete dev ${name}`]);
-}
-
-function ipBatch(lines: readonly string[], netns?: string): Promise<string> {
-  const inside = netns === undefined ? [] : ['-n', netns];
-  return runProgram('ip', [...inside, '-batch', '-'], `${lines.join('\n')}\n`);
-}
-
-/** Written only if it differs, so that a read-only /proc/sys with the right value is enough. */
-function writeSetting(path: string, value: string): void {
-  if (existsSync(path) && readFileSync(path, 'utf8').trim() !== value) writeFileSync(path, value);
-}
-
-function listFolder(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
+function hostAddresses(wanted: boolean): string[] {
+  if (!wanted) return [];
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).map(({ address }) => address),
+  );
 }

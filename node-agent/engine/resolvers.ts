@@ -24,6 +24,11 @@ export function hostNameservers(): string[] {
   return parseNameservers(readText(UPSTREAM_FILE)).filter((address) => !STUB.test(address));
 }
 
+/** Name servers of the host itself, a stub on its loopback among them. */
+export function nameservers(): string[] {
+  return parseNameservers(readText('/etc/resolv.conf'));
+}
+
 /** Text for a container's /etc/resolv.conf. */
 export function resolvConf(nameservers: readonly string[] = hostNameservers()): string {
   return nameservers.map((address) => `nameserver ${address}\n`).join('');

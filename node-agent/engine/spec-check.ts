@@ -4,6 +4,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import { capabilityNumber } from './capabilities.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { type MountRules, mountFault } from './mount-check.ts';
+import { networkFault } from './network-check.ts';
 
 const ID = /^[a-z0-9-]{1,64}$/;
 const HOSTNAME = /^[A-Za-z0-9.-]{1,64}$/;
@@ -18,7 +19,13 @@ const CPU_WEIGHT_MAX = 10_000;
  * these too, but later and with fewer words.
  */
 export function specFault(spec: ContainerSpec): string | undefined {
-  return identityFault(spec) ?? programFault(spec) ?? pathFault(spec) ?? resourceFault(spec);
+  return (
+    identityFault(spec) ??
+    programFault(spec) ??
+    pathFault(spec) ??
+    resourceFault(spec) ??
+    networkFault(spec)
+  );
 }
 
 /** @throws HearthError StartFailed, ConfigInvalid for a spec that cannot be run on this node. */

@@ -4,6 +4,7 @@ import { HearthError } from '../../lib/errors.ts';
 import type { ContainerSpec, ExitStatus } from '../engine/container-spec.ts';
 import type { ContainerStats } from '../engine/container-stats.ts';
 import type { Container, Engine, Volumes } from '../engine/engine-types.ts';
+import type { Networks } from '../engine/network-types.ts';
 
 /** Environment variable with the path on which a test's guest shall listen. */
 export const LISTEN_PATH = 'TEST_LISTEN_PATH';
@@ -15,6 +16,12 @@ export const LISTEN_PATH = 'TEST_LISTEN_PATH';
  */
 export class ProcessEngine implements Engine {
   readonly containers = new Map<string, ProcessContainer>();
+  readonly networks: Networks = {
+    create: async () => refuse('networks'),
+    list: () => [],
+    get: () => undefined,
+    remove: async () => refuse('networks'),
+  };
   readonly volumes: Volumes = {
     create: () => refuse('volumes'),
     list: () => [],
@@ -45,6 +52,7 @@ class ProcessContainer implements Container {
   readonly id: string;
   readonly spec: ContainerSpec;
   readonly address = '127.0.0.1';
+  readonly ports = [];
   readonly timings = { queueMs: 0, spawnMs: 1 };
   readonly status: Promise<string | undefined>;
   readonly exited: Promise<ExitStatus>;

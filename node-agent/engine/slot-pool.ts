@@ -1,0 +1,179 @@
+import { existsSync } from 'node:fs';
+import { HearthError } from '../../lib/errors.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { Firewall } from './firewall.ts';
+import { sourceElement } from './firewall-elements.ts';
+import { ipBatch, linkExists, listNetns, netnsPath } from './links.ts';
+import {
+  hostLinkCommands,
+  insideCommands,
+  type NetworkNames,
+  type NetworkSlot,
+  networkSlot,
+} from './network-plan.ts';
+import { SlotRemoval } from './slot-removal.ts';
+import { type Subnet, slotCount } from './subnet.ts';
+
+/** Slots whose sources are made known to the firewall in one run. */
+const SOURCES_AT_ONCE = 64;
+
+export interface SlotPoolOptions {
+  names: NetworkNames;
+  /** Where slots take their addresses from, and the bridge's network, which holds it. */
+  slots: Subnet;
+  bridge: Subnet;
+  /** Slots kept ready. */
+  ready: number;
+  firewall: Firewall;
+  /** Writes the settings inside a namespace: the launcher's work, as the engine never enters one. */
+  configure: (netns: string) => Promise<void>;
+  log: Log;
+}
+
+/**
+ * Network namespaces with a link to the engine's bridge. They cost tens of milliseconds to make and
+ * to remove, so they are made ahead, used once, and removed behind the caller's back.
+ */
+export class SlotPool {
+  readonly #options: SlotPoolOptions;
+  readonly #removal: SlotRemoval;
+  readonly #ready: NetworkSlot[] = [];
+  readonly #waiting: { resolve: (slot: NetworkSlot) => void; reject: (error: unknown) => void }[] =
+    [];
+  readonly #used = new Set<number>();
+  /** First numbers of the runs of slots whose sources the firewall knows. */
+  readonly #sourced = new Set<number>();
+  #next = 0;
+  #filling: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: SlotPoolOptions) {
+    this.#options = options;
+    this.#removal = new SlotRemoval(options.log);
+  }
+
+  /** A slot of its own for one container; none is left afterwards that was not asked to be ready. */
+  acquire(): Promise<NetworkSlot> {
+    if (this.#closed) return Promise.reject(closing());
+    const slot = this.#ready.shift();
+    if (slot !== undefined) {
+      this.fill();
+      return Promise.resolve(slot);
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.fill();
+    });
+  }
+
+  /** The slot of this number, which an earlier process made. Nobody else gets it until `release`. */
+  claim(number: number): NetworkSlot {
+    this.#used.add(number);
+    return this.#slot(number);
+  }
+
+  /** Removes a used slot; then its number is free. */
+  async release(slot: NetworkSlot): Promise<void> {
+    await this.#removal.remove(slot);
+    this.#used.delete(slot.number);
+  }
+
+  /** Removes all slots of an earlier process but the claimed ones. */
+  async sweep(): Promise<void> {
+    const { netnsPrefix } = this.#options.names;
+    const leftovers: Promise<void>[] = [];
+    for (const name of listNetns(netnsPrefix)) {
+      const text = name.slice(netnsPrefix.length);
+      const number = Number(text);
+      if (!/^\d+$/.test(text) || this.#used.has(number)) continue;
+      leftovers.push(this.release(this.claim(number)));
+    }
+    await Promise.all(leftovers);
+  }
+
+  /** One filling at a time; it goes on until nobody waits and enough are ready. */
+  fill(): void {
+    this.#filling ??= this.#fillUntilReady().finally(() => {
+      this.#filling = undefined;
+    });
+  }
+
+  /** Removes what nobody uses. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#filling;
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(closing());
+    for (const slot of this.#ready.splice(0)) void this.release(slot);
+    await this.#removal.settled();
+  }
+
+  async #fillUntilReady(): Promise<void> {
+    while (!this.#closed && this.#ready.length - this.#waiting.length < this.#options.ready) {
+      try {
+        this.#hand(await this.#create());
+      } catch (error) {
+        this.#options.log.error({ error: String(error) }, 'network slot failed');
+        for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+        return;
+      }
+    }
+  }
+
+  #hand(slot: NetworkSlot): void {
+    const waiter = this.#waiting.shift();
+    if (waiter === undefined) this.#ready.push(slot);
+    else waiter.resolve(slot);
+  }
+
+  async #create(): Promise<NetworkSlot> {
+    const { names, bridge, configure } = this.#options;
+    const slot = this.#slot(this.#takeNumber());
+    try {
+      await this.#makeSourceKnown(slot.number);
+      await ipBatch([`netns add ${slot.netns}`, ...hostLinkCommands(names, slot)]);
+      // Before the link inside is up, so that it never gets an IPv6 address
+      await configure(netnsPath(slot));
+      await ipBatch(insideCommands(bridge, slot), slot.netns);
+      return slot;
+    } catch (error) {
+      await this.release(slot);
+      throw error;
+    }
+  }
+
+  /** Numbers go round, so that an address rests as long as possible before it is used again. */
+  #takeNumber(): number {
+    const { slots } = this.#options;
+    const count = slotCount(slots);
+    for (let tries = 0; tries < count; tries++) {
+      const number = this.#next;
+      this.#next = (this.#next + 1) % count;
+      const slot = this.#slot(number);
+      const isTaken = existsSync(netnsPath(slot)) || linkExists(slot.veth);
+      if (this.#used.has(number) || isTaken) continue;
+      this.#used.add(number);
+      return number;
+    }
+    throw new HearthError('NodeFull', `all ${count} addresses of ${slots.text} are in use`);
+  }
+
+  /** A number's link and address never change, so that what the firewall knows of it stays true. */
+  async #makeSourceKnown(number: number): Promise<void> {
+    const first = number - (number % SOURCES_AT_ONCE);
+    if (this.#sourced.has(first)) return;
+    const last = Math.min(first + SOURCES_AT_ONCE, slotCount(this.#options.slots));
+    const numbers = Array.from({ length: last - first }, (_, n) => first + n);
+    // Claimed ones are known already, perhaps with an address of another network
+    const unknown = numbers.filter((one) => one === number || !this.#used.has(one));
+    await this.#options.firewall.add(unknown.map((one) => sourceElement(this.#slot(one))));
+    this.#sourced.add(first);
+  }
+
+  #slot(number: number): NetworkSlot {
+    return networkSlot(this.#options.names, this.#options.slots, number);
+  }
+}
+
+function closing(): HearthError {
+  return new HearthError('ShuttingDown', 'the container engine is closing');
+}
