@@ -152,6 +152,12 @@ export const LIMITS = {
   /** What of an image goes into a new volume that is mounted over it. */
   volumeFillEntriesMax: 100_000,
   volumeFillBytesMax: GIB,
+  /** Programs executed in one container at once, beside its own. */
+  containerExecsMax: 64,
+  /** Arguments and variables of one of them. */
+  execBytesMax: MIB,
+  /** Copies into and out of one container at once. */
+  containerCopiesMax: 8,
   containerEgressMax: 64,
   containerAliasesMax: 16,
   containerOpenFilesMax: 1_048_576,

@@ -12,6 +12,8 @@ import {
 import type { EngineEventListener } from './engine-event.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
+import type { LauncherClient } from './launcher-client.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { isSameProcess } from './process-identity.ts';
@@ -24,6 +26,9 @@ export interface AdoptInputs {
   ownsContainer: (id: string) => boolean;
   /** Whether these cgroups belong to a container or blank of this process. */
   ownsCgroup: (name: string) => boolean;
+  /** First host uid of the engine. */
+  uidBase: number;
+  launcher: () => Promise<LauncherClient>;
   log: Log;
   /** Takes the network slot of a living container, if it has one. */
   claimNetwork: (state: ContainerState) => NetworkSlot | undefined;
@@ -75,12 +80,14 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
   const container = new LiveContainer({
     spec,
     uidSlot,
+    uidBase: inputs.uidBase + uidSlot * UIDS_PER_CONTAINER,
     folder,
     cgroup,
     exits: inputs.exits,
     ...(network === undefined ? {} : { network }),
     log: inputs.log,
     emit: emitterOf(spec, inputs.onEvent),
+    launcher: inputs.launcher,
     onRemoved: () => inputs.onRemoved(spec.id, uidSlot, network),
   });
   container.adopted(process);

@@ -130,12 +130,14 @@ export class ContainerStarter {
     const container = new LiveContainer({
       spec,
       uidSlot,
+      uidBase: blank.uidBase,
       folder,
       cgroup,
       exits: this.#context.exits,
       ...(network === undefined ? {} : { network }),
       log: this.#context.log,
       emit: emitterOf(spec, this.#context.onEvent),
+      launcher: this.#context.launcher,
       onRemoved: () => this.#context.forget(spec.id, uidSlot, network),
     });
     // Before the launch: the report of a quick end may come with the report of the start

@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream';
 import type { VolumeInfo } from '../../lib/container-api.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec, ExitStatus, PublishedPort } from './container-spec.ts';
 import type { ContainerStats } from './container-stats.ts';
 import type { EngineEventListener } from './engine-event.ts';
+import type { CopyInOptions, ExecProcess, ExecSpec, PathStat } from './exec-types.ts';
 import type { Networks } from './network-types.ts';
 
 export interface EngineOptions {
@@ -87,6 +89,27 @@ export interface Container {
   kill(options?: KillOptions): Promise<ExitStatus>;
   /** Removes what is left on the host: cgroups, network slot, folders. After `exited`. */
   remove(): Promise<void>;
+  /**
+   * Runs a further program in it, in the same sandbox as its own. It ends with the container or with
+   * this process at the latest.
+   * @throws HearthError BadRequest, Conflict (it does not run, or is paused), NoCapacity,
+   * EntrypointNotFound, ExecFormat, StartFailed
+   */
+  exec(spec: ExecSpec): Promise<ExecProcess>;
+  /** What stands at an absolute path; a link itself, unless the path ends with a slash. */
+  stat(path: string): Promise<PathStat>;
+  /**
+   * A path with all below it as an archive rooted at the path's last component, for as long as it
+   * runs. Links stay links; devices, FIFOs and sockets are left out.
+   * @throws HearthError NotFound, BadRequest, Forbidden, Conflict (it does not run, or is paused)
+   */
+  copyOut(path: string): Promise<{ stat: PathStat; tar: Readable }>;
+  /**
+   * Makes the entries of an archive below a folder. Files and links are replaced, folders merged; a
+   * folder never takes the place of something else, nor the other way round.
+   * @throws HearthError NotFound, BadRequest, Forbidden, Conflict, StorageFull
+   */
+  copyIn(folder: string, tar: Readable, options?: CopyInOptions): Promise<void>;
   /** Bytes in use and the peak, from the cgroup. */
   memory(): Promise<{ currentBytes: number; peakBytes: number }>;
   /** What it uses. */

@@ -165,6 +165,8 @@ class ContainerEngine implements Engine {
       exits: this.#exits,
       ownsContainer: (id) => this.#containers.has(id),
       ownsCgroup: (name) => this.#ownsCgroup(name),
+      uidBase: this.#options.uidBase,
+      launcher: () => this.#launcher,
       log: this.#options.log,
       onEvent: this.#options.onEvent,
       claimNetwork: (state) => this.#network.adopt(state),

@@ -31,5 +31,10 @@ export interface ExecProcess {
   readonly exited: Promise<ExecExit>;
   /** Of its terminal. */
   resize(rows: number, columns: number): void;
-  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void;
+  signal(signal: NodeJS.Signals): void;
+}
+
+export interface CopyInOptions {
+  /** Keeps the archive's owners; else all belongs to the container's uid 0. */
+  keepIds?: boolean;
 }

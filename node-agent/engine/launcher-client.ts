@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { launcherFailpoints } from './failpoints.ts';
+import type { EnterPlan } from './launcher/enter-messages.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
 import type {
   BlankPlan,
@@ -39,7 +40,7 @@ export interface LauncherEvents {
   log: Log;
 }
 
-type Answer = Report & { type: 'started' | 'failed' | 'done' };
+type Answer = Report & { type: 'started' | 'entered' | 'failed' | 'done' };
 type Unnumbered<R> = R extends { seq: number } ? Omit<R, 'seq'> : never;
 
 /** The engine's end of the launcher: numbered requests, and reports of ended containers. */
@@ -51,6 +52,8 @@ export class LauncherClient {
     number,
     { resolve: (answer: Answer) => void; reject: (error: Error) => void }
   >();
+  /** Who hears the end of each process that was sent into a container. */
+  readonly #inside = new Map<string, (status: number | undefined) => void>();
   readonly #ended: Promise<void>;
   #onReady: () => void = () => {};
   #isReady = false;
@@ -140,6 +143,34 @@ export class LauncherClient {
     await this.#ask({ type: 'watch', id, pid, startTime });
   }
 
+  /**
+   * Sends a process into a container; resolves when it does its work there. `left` hears the raw
+   * wait status of its end, undefined when the launcher ended first.
+   * @throws StartRefused
+   */
+  async enter(
+    plan: EnterPlan,
+    left: (status: number | undefined) => void,
+  ): Promise<ProcessIdentity> {
+    // Before it is asked for: the report of a quick end may come with the answer
+    this.#inside.set(plan.id, left);
+    try {
+      const answer = await this.#ask({ type: 'enter', plan });
+      if (answer.type !== 'entered') throw new Error(`launcher answered ${answer.type}`);
+      return { pid: answer.pid, startTime: answer.startTime };
+    } catch (error) {
+      this.#inside.delete(plan.id);
+      throw error;
+    }
+  }
+
+  /** Ends a process that is on its way into a container. */
+  cancel(id: string): void {
+    this.#ask({ type: 'cancel', id }).catch(() => {
+      // It ended with the launcher
+    });
+  }
+
   /** Ends the launcher; containers are not touched. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -164,6 +195,7 @@ export class LauncherClient {
     if (report.type === 'ready') this.#onReady();
     else if (report.type === 'exited') this.#events.onExited(report);
     else if (report.type === 'blankLost') this.#events.onBlankLost(report.name);
+    else if (report.type === 'left') this.#left(report.id, report.status);
     else {
       const pending = this.#pending.get(report.seq);
       this.#pending.delete(report.seq);
@@ -171,10 +203,17 @@ export class LauncherClient {
     }
   }
 
+  #left(id: string, status: number | undefined): void {
+    const left = this.#inside.get(id);
+    this.#inside.delete(id);
+    left?.(status);
+  }
+
   #lost(reason: string): void {
     const error = new StartRefused({ step: 'launcher', errno: 'ERR', message: reason });
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
+    for (const id of [...this.#inside.keys()]) this.#left(id, undefined);
     if (this.#closing || this.#lostBy !== undefined) return;
     this.#lostBy = error;
     this.#events.log.error({ reason }, 'launcher ended');

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
@@ -11,9 +12,13 @@ import type { ContainerSpec, ExitStatus, PublishedPort } from './container-spec.
 import type { ContainerFolder, RunningContainer } from './container-state.ts';
 import type { ContainerStats } from './container-stats.ts';
 import { readStats } from './container-usage.ts';
+import { ContainerFiles } from './copy.ts';
 import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
+import { ContainerExecs } from './exec.ts';
+import type { CopyInOptions, ExecProcess, ExecSpec, PathStat } from './exec-types.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import type { LauncherClient } from './launcher-client.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
@@ -29,12 +34,16 @@ const OUTPUT_END_MS = 500;
 export interface ContainerParts {
   spec: ContainerSpec;
   uidSlot: number;
+  /** First host uid of its range. */
+  uidBase: number;
   folder: ContainerFolder;
   cgroup: ContainerCgroup;
   exits: ExitFiles;
   network?: NetworkSlot;
   log: Log;
   emit: Emit;
+  /** Sends processes into it. */
+  launcher: () => Promise<LauncherClient>;
   /** Gives the slots back, and forgets the container. */
   onRemoved: () => Promise<void>;
 }
@@ -52,6 +61,8 @@ export class LiveContainer implements Container {
   readonly #statusLine: StatusLine | undefined;
   readonly #alarm: ContainerAlarm;
   readonly #pause: ContainerPause;
+  readonly #execs = new ContainerExecs(this);
+  readonly #files = new ContainerFiles(this);
   timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
   #process: RunningContainer | undefined;
   #saidStart = false;
@@ -162,6 +173,22 @@ export class LiveContainer implements Container {
 
   async stats(): Promise<ContainerStats> {
     return readStats(this.parts);
+  }
+
+  exec(spec: ExecSpec): Promise<ExecProcess> {
+    return this.#execs.start(spec);
+  }
+
+  stat(path: string): Promise<PathStat> {
+    return this.#files.stat(path);
+  }
+
+  copyOut(path: string): Promise<{ stat: PathStat; tar: Readable }> {
+    return this.#files.copyOut(path);
+  }
+
+  copyIn(folder: string, tar: Readable, options: CopyInOptions = {}): Promise<void> {
+    return this.#files.copyIn(folder, tar, options);
   }
 
   get paused(): boolean {

@@ -48,6 +48,11 @@ export interface Syscalls {
   execve(path: string, argv: readonly string[], env: readonly string[]): never;
   /** Executes the file that `fd` means. */
   execveat(fd: number, argv: readonly string[], env: readonly string[]): never;
+  /**
+   * A fork whose parent is the caller's own (clone(2), CLONE_PARENT): 0 in the child. Not glibc's,
+   * so for processes with a single thread.
+   */
+  cloneSibling(): number;
   /** Ends the process at once: no exit handlers, no threads joined. */
   exit(code: number): never;
   getpid(): number;
@@ -119,6 +124,8 @@ export interface Syscalls {
   /** Bytes read into `buffer`; 0 at the end. */
   read(fd: number, buffer: Buffer): number;
   write(fd: number, data: Buffer): number;
+  /** Bytes of `struct linux_dirent64` read into `buffer`; 0 at the end. */
+  getdents64(fd: number, buffer: Buffer): number;
   /** Ready events by position, 0 where none; empty array when the time is over. -1 ms: no limit. */
   poll(fds: readonly { fd: number; events: number }[], timeoutMs: number): number[];
   mkdirat(dirfd: number, path: Path, mode: number): void;
@@ -149,6 +156,8 @@ export interface Syscalls {
   bindUnix(fd: number, path: string): void;
   listen(fd: number, backlog: number): void;
   ioctl(fd: number, request: number, data: Buffer): void;
+  /** A request whose argument is a number; some answer a descriptor. */
+  ioctlValue(fd: number, request: number, value: number): number;
 }
 
 /** A refused syscall: which, why, with what. */

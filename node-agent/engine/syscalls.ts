@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import koffi from 'koffi';
-import { AT_EMPTY_PATH } from './linux-constants.ts';
+import { AT_EMPTY_PATH, CLONE_PARENT } from './linux-constants.ts';
 import { engineArch, syscallNumbers } from './syscall-numbers.ts';
 import {
   type CapabilitySets,
@@ -81,6 +81,7 @@ function processCalls() {
   const exit = libc.func('_exit', 'void', ['int']);
   const execve = define('execve', 'pbb');
   const execveat = define('execveat', 'ipbbi');
+  const clone = define('clone', 'iiiii');
   const getpid = define('getpid', '');
   const setsid = define('setsid', '');
   const wait4 = define('wait4', 'ibib');
@@ -108,6 +109,8 @@ function processCalls() {
       execveat(fd, '', a.array, e.array, AT_EMPTY_PATH);
       throw new Error(`execveat returned (${a.keep.length + e.keep.length})`);
     },
+    // The order of the further arguments differs by architecture, but none is given
+    cloneSibling: () => clone(CLONE_PARENT | osConstants.signals.SIGCHLD, 0, 0, 0, 0),
     exit: (code) => {
       exit(code);
       throw new Error('_exit returned');
@@ -241,6 +244,7 @@ function descriptorCalls() {
   const pipe2 = define('pipe2', 'bi');
   const read = define('read', 'ibi');
   const write = define('write', 'ibi');
+  const getdents64 = define('getdents64', 'ibi');
   const ppoll = define('ppoll', 'bibbi');
   return {
     openat: (dirfd, at, flags, mode = 0) => openat(dirfd, path(at), flags, mode),
@@ -263,6 +267,7 @@ function descriptorCalls() {
     },
     read: (fd, buffer) => read(fd, buffer, buffer.length),
     write: (fd, data) => write(fd, data, data.length),
+    getdents64: (fd, buffer) => getdents64(fd, buffer, buffer.length),
     poll: (fds, timeoutMs) => {
       const set = Buffer.alloc(8 * fds.length);
       fds.forEach(({ fd, events }, n) => {
@@ -349,6 +354,7 @@ function socketCalls() {
   const bind = define('bind', 'ibi');
   const listen = define('listen', 'ii');
   const ioctl = define('ioctl', 'iib');
+  const ioctlValue = define('ioctl', 'iii');
   const fstatfs = define('fstatfs', 'ib');
   return {
     socket: (domain, type, protocol) => socket(domain, type, protocol),
@@ -362,6 +368,7 @@ function socketCalls() {
     },
     listen: (fd, backlog) => void listen(fd, backlog),
     ioctl: (fd, request, data) => void ioctl(fd, request, data),
+    ioctlValue: (fd, request, value) => ioctlValue(fd, request, value),
     fstat: (fd) => {
       const { dev, ino, mode, uid, gid, size, mtimeMs } = fstatSync(fd);
       return { device: dev, inode: ino, mode, uid, gid, sizeBytes: size, mtimeMs };

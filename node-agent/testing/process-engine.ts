@@ -98,6 +98,22 @@ class ProcessContainer implements Container {
     this.#onRemove();
   }
 
+  exec(): Promise<never> {
+    return unsupported();
+  }
+
+  stat(): Promise<never> {
+    return unsupported();
+  }
+
+  copyOut(): Promise<never> {
+    return unsupported();
+  }
+
+  copyIn(): Promise<never> {
+    return unsupported();
+  }
+
   async memory(): Promise<{ currentBytes: number; peakBytes: number }> {
     return { currentBytes: 1, peakBytes: 2 };
   }
@@ -127,6 +143,10 @@ class ProcessContainer implements Container {
     if (!this.#paused) throw new HearthError('Conflict', `container "${this.id}" is not paused`);
     this.#paused = !this.#child.kill('SIGCONT');
   }
+}
+
+async function unsupported(): Promise<never> {
+  throw new Error('plain processes have no insides');
 }
 
 function firstLine(child: ChildProcess): Promise<string | undefined> {

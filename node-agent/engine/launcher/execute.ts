@@ -54,7 +54,7 @@ export function executableCandidates(name: string, env: readonly string[]): stri
  * Executes the first candidate that exists; returns only by throwing ExecuteError. Magic links are
  * refused: `/proc/self/exe` is still the launcher's own program here (CVE-2019-5736).
  */
-export function execute(sys: Syscalls, plan: StartPlan): never {
+export function execute(sys: Syscalls, plan: Pick<StartPlan, 'argv' | 'env'>): never {
   const name = plan.argv[0] ?? '';
   let last: ExecuteError | undefined;
   for (const file of executableCandidates(name, plan.env)) {
@@ -65,7 +65,11 @@ export function execute(sys: Syscalls, plan: StartPlan): never {
   throw last ?? new Error('no file to execute');
 }
 
-function tryExecute(sys: Syscalls, file: string, plan: StartPlan): StartFailure {
+function tryExecute(
+  sys: Syscalls,
+  file: string,
+  plan: Pick<StartPlan, 'argv' | 'env'>,
+): StartFailure {
   try {
     const how = { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_NO_MAGICLINKS };
     sys.close(sys.openat2(AT_FDCWD, file, how));

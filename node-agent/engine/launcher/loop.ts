@@ -4,6 +4,7 @@ import { isSameProcess, type ProcessIdentity, processStartTime } from '../proces
 import { SyscallError } from '../syscall-types.ts';
 import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
 import { Children } from './children.ts';
+import { EnteredProcesses } from './entering.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Report, Request } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
@@ -36,12 +37,18 @@ export class LauncherLoop {
   readonly #sources = new Map<number, () => void>();
   readonly #blanks = new Map<string, Growing>();
   readonly #children: Children;
+  readonly #entered: EnteredProcesses;
   readonly #chunk = Buffer.alloc(READ_BYTES);
 
   constructor(context: LauncherContext, controlFd: number) {
     this.#context = context;
     this.#controlFd = controlFd;
     this.#children = new Children(context.sys, this.#sources);
+    this.#entered = new EnteredProcesses(context, {
+      sources: this.#sources,
+      children: this.#children,
+      report: (report) => this.#report(report),
+    });
     this.#sources.set(controlFd, () => this.#readControl());
   }
 
@@ -62,7 +69,10 @@ export class LauncherLoop {
   #readControl(): void {
     const length = this.#context.sys.read(this.#controlFd, this.#chunk);
     // The engine is gone; containers live on and are adopted by the next one
-    if (length === 0) this.#context.sys.exit(0);
+    if (length === 0) {
+      this.#entered.killAll();
+      this.#context.sys.exit(0);
+    }
     for (const request of this.#frames.push(this.#chunk.subarray(0, length))) {
       this.#handle(request as Request);
     }
@@ -74,6 +84,8 @@ export class LauncherLoop {
       if (request.type === 'blank') this.#addBlank(request);
       else if (request.type === 'start') this.#start(request);
       else if (request.type === 'watch') this.#watch(request);
+      else if (request.type === 'enter') this.#entered.enter(seq, request.plan);
+      else if (request.type === 'cancel') this.#cancel(seq, request.id);
       else this.#prepareNetwork(seq, request.netns);
     } catch (error) {
       this.#report({ type: 'failed', seq, failure: failureOf(request.type, error) });
@@ -139,6 +151,11 @@ export class LauncherLoop {
     }
     this.#report({ type: 'done', seq: blank.seq });
     blank.seq = undefined;
+  }
+
+  #cancel(seq: number, id: string): void {
+    this.#entered.cancel(id);
+    this.#report({ type: 'done', seq });
   }
 
   /** An adopted container: nobody here can wait for it, but its pidfd tells its end. */

@@ -1,4 +1,5 @@
 import type { ProcessIdentity } from '../process-identity.ts';
+import type { EnterPlan } from './enter-messages.ts';
 import type { UserMount } from './mount-messages.ts';
 
 /** What a blank is made from: all of a container that does not depend on what it will run. */
@@ -90,12 +91,19 @@ export type Request =
   | { type: 'blank'; seq: number; blank: BlankPlan }
   | { type: 'start'; seq: number; blank: string; plan: StartPlan }
   | { type: 'prepareNetwork'; seq: number; netns: string }
-  | ({ type: 'watch'; seq: number; id: string } & ProcessIdentity);
+  | ({ type: 'watch'; seq: number; id: string } & ProcessIdentity)
+  | { type: 'enter'; seq: number; plan: EnterPlan }
+  /** Ends one that is on its way in. */
+  | { type: 'cancel'; seq: number; id: string };
 
 /** Launcher to engine. */
 export type Report =
   | { type: 'ready' }
   | ({ type: 'started'; seq: number } & ContainerProcess)
+  /** A process that was sent into a container does its work there. */
+  | ({ type: 'entered'; seq: number } & ProcessIdentity)
+  /** It has ended; `status` is its raw wait status. */
+  | { type: 'left'; id: string; status: number }
   | { type: 'failed'; seq: number; failure: StartFailure }
   | { type: 'done'; seq: number }
   /** A blank ended before it was used. */
