@@ -140,6 +140,9 @@ export const LIMITS = {
   logFollowBytesMax: 4 * MIB,
   /** What happened to containers, kept for readers that come later. */
   agentEventsMax: 1_000,
+  /** Of one function, limits that were met; and of so many functions. */
+  functionEventsMax: 20,
+  functionsWithEventsMax: 500,
 
   // Containers that users run by hand
   containerEnvBytesMax: 64 * KIB,
@@ -160,10 +163,17 @@ export const LIMITS = {
   containerCopiesMax: 8,
   containerEgressMax: 64,
   containerAliasesMax: 16,
+  containerOpenFilesMin: 16,
   containerOpenFilesMax: 1_048_576,
   containerDiskBytesMin: MIB,
   containerDiskBytesMax: 256 * GIB,
+  containerInodesMin: 64,
   containerInodesMax: 10_000_000,
+  containerShmBytesMin: 4 * KIB,
+  containerShmBytesDefault: 64 * MIB,
+  containerTmpfsBytesMin: 4 * KIB,
+  containerCpuWeightMax: 10_000,
+  containerCpuWeightDefault: 100,
   /** Of those that ended: the oldest go, with their logs. */
   containersEndedMax: 200,
   /** Requests that wait for an end, or read stats: one connection each. */

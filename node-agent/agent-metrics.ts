@@ -15,6 +15,7 @@ export interface AgentMetrics {
   oomKills: Counter;
   drains: Counter<'outcome'>;
   logDroppedBytes: Counter;
+  events: Counter<'action'>;
   recordsWaiting: Gauge;
 }
 
@@ -71,6 +72,11 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     logDroppedBytes: metrics.counter({
       name: 'hearth_agent_log_dropped_bytes_total',
       help: 'Output of containers that was not kept',
+    }),
+    events: metrics.counter({
+      name: 'hearth_agent_events_total',
+      help: 'What happened to containers, as the event stream tells it',
+      labelNames: ['action'],
     }),
     recordsWaiting: metrics.gauge({
       name: 'hearth_agent_records_waiting',

@@ -11,6 +11,7 @@ import { VERSION } from '../lib/version.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import type { Engine } from './engine/engine-types.ts';
 import { EventLog } from './events/event-log.ts';
+import { NotableEvents } from './events/notable-events.ts';
 import type { ImageStore } from './images/image-store-types.ts';
 import type { NodeLoad } from './instances/admission.ts';
 import { LogSweep } from './logs/log-sweep.ts';
@@ -47,6 +48,9 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   const metrics = new Metrics();
   const agentMetrics = createAgentMetrics(metrics);
   const events = parts.events ?? new EventLog(config.name);
+  const notable = new NotableEvents();
+  events.subscribe(notable.add);
+  events.subscribe(({ action }) => agentMetrics.events.inc({ action }));
   const memoryBytes = parts.nodeMemoryBytes ?? machineMemoryBytes();
   const options = { config, folders, log, metrics: agentMetrics, events, memoryBytes };
   const workload = createWorkload(parts, options);
@@ -54,7 +58,7 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   let address = '';
   const node = (): NodeRecord => nodeRecord(workload.load(), { address, memoryBytes });
   const token = readSecret(config.dataRoot, 'cluster-token');
-  const app = createAgentServer({ ...workload, log, metrics, token, node });
+  const app = createAgentServer({ ...workload, events, notable, log, metrics, token, node });
   app.addHook('onRequest', async (request) => {
     if (request.url === '/metrics') measure(agentMetrics, workload);
   });

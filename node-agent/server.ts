@@ -9,20 +9,26 @@ import {
   parseReleasedRequest,
   parseStartRequest,
 } from './api/parse-requests.ts';
-import type { PrepareImageAnswer } from './api/types.ts';
+import type { InstanceStatus, PrepareImageAnswer } from './api/types.ts';
 import type { Containers } from './containers/containers.ts';
 import type { Directory } from './containers/directory.ts';
+import type { EventLog } from './events/event-log.ts';
+import type { NotableEvents } from './events/notable-events.ts';
 import type { ImageStore } from './images/image-store-types.ts';
 import type { Instances } from './instances/instances.ts';
 import type { Logs } from './logs/logs.ts';
 import { addContainerRoutes } from './routes/container-routes.ts';
+import { addEventRoutes } from './routes/event-routes.ts';
 import { addLogRoutes } from './routes/log-routes.ts';
+import { addStatsRoutes } from './routes/stats-routes.ts';
 
 export interface AgentServerOptions {
   instances: Instances;
   containers: Containers;
   directory: Directory;
   images: ImageStore;
+  events: EventLog;
+  notable: NotableEvents;
   logs: Logs;
   log: Log;
   metrics: Metrics;
@@ -39,21 +45,30 @@ interface IdParams {
 export function createAgentServer(options: AgentServerOptions): FastifyInstance {
   const { log, metrics, token } = options;
   const app = createApiServer({ log, metrics, token });
-  addInstanceRoutes(app, options.instances);
+  addInstanceRoutes(app, options);
   app.get('/v1/node', async () => options.node());
   app.post('/v1/images/prepare', async (request) => prepare(options.images, request.body));
   addContainerRoutes(app, options);
   addLogRoutes(app, options);
+  addStatsRoutes(app, options.directory);
+  addEventRoutes(app, options);
   return app;
 }
 
-function addInstanceRoutes(app: FastifyInstance, instances: Instances): void {
+function addInstanceRoutes(
+  app: FastifyInstance,
+  { instances, notable }: Pick<AgentServerOptions, 'instances' | 'notable'>,
+): void {
   app.get('/v1/instances', async () => ({ instances: instances.list() }));
   app.post('/v1/instances', async (request, reply) => {
     const record = await instances.start(parseStartRequest(request.body));
     return reply.code(201).send(record);
   });
-  app.get('/v1/instances/:id', async (request) => instances.status(idOf(request)));
+  app.get('/v1/instances/:id', async (request): Promise<InstanceStatus> => {
+    const status = instances.status(idOf(request));
+    const events = notable.of(status.record.functionName);
+    return events.length === 0 ? status : { ...status, events: [...events] };
+  });
   app.delete('/v1/instances/:id', async (request, reply) => {
     await instances.kill(idOf(request));
     return reply.code(204).send();

@@ -1,3 +1,4 @@
+import type { EventInfo } from '../../lib/container-api.ts';
 import type { ErrorBody } from '../../lib/errors.ts';
 import type { ImageRef, InstanceRecord, StartReason } from '../../lib/records.ts';
 import type { GuestContract } from '../../lib/spec/spec.ts';
@@ -48,6 +49,8 @@ export interface ReleasedRequest {
 export interface InstanceStatus {
   record: InstanceRecord;
   error?: ErrorBody;
+  /** The last limits that instances of its function met, oldest first; none: absent. */
+  events?: EventInfo[];
 }
 
 /** `POST /v1/images/prepare`: pulls and unpacks, so that a later start need not. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { ContainerInfo } from '../../lib/container-api.ts';
+import type { ContainerInfo, ContainerStats, EventInfo } from '../../lib/container-api.ts';
 import { MIB } from '../../lib/limits.ts';
 import { until } from '../testing/agent-harness.ts';
 import { ContainerAgent } from '../testing/container-agent.ts';
@@ -142,16 +142,11 @@ test('only by force is one removed that runs; autoRemove needs nobody', { skip }
   });
   await agent.remove('stays', true);
   const short = await agent.sh('exit 5', { autoRemove: true });
-  await until(() =>
-    agent.get(short.id).then(
-      () => false,
-      ({ code }) => code === 'NotFound',
-    ),
-  );
   const folders = join(agent.config.dataRoot, 'agent', 'c0');
-  assert.deepEqual(readdirSync(join(folders, 'containers')), []);
-  assert.deepEqual(readdirSync(join(folders, 'container-logs')), []);
-  await assert.rejects(agent.get(id), { code: 'NotFound' });
+  for (const name of ['containers', 'container-logs']) {
+    await until(() => readdirSync(join(folders, name)).length === 0);
+  }
+  for (const one of [id, short.id]) await assert.rejects(agent.get(one), { code: 'NotFound' });
 });
 
 test('the list is newest first; names and starts of ids find their container', {
@@ -247,6 +242,53 @@ test('logs: tail, since, follow until the end', { skip }, async () => {
   await agent.remove(id);
 });
 
+test('stats are one reading, or one a second until the end', { skip }, async () => {
+  const { id } = await agent.sh(FOREVER, { memoryBytes: 64 * MIB });
+  const once = await agent.get<ContainerStats>(id, '/stats');
+  assert.equal(once.memory.limitBytes, 64 * MIB);
+  assert.ok(once.pids.current >= 1);
+  const readings: ContainerStats[] = [];
+  const query = { stream: 1 };
+  const path = `/v1/containers/${id}/stats`;
+  for await (const reading of agent.client.lines<ContainerStats>(path, { query })) {
+    readings.push(reading);
+    if (readings.length === 2) await agent.remove(id, true);
+  }
+  assert.ok(readings.length >= 2);
+  assert.ok((readings[1]?.cpu.usageNs ?? 0) >= (readings[0]?.cpu.usageNs ?? 0));
+  await assert.rejects(agent.get(id, '/stats'), { code: 'NotFound' });
+});
+
+test('events tell the life of a container in order', { skip }, async () => {
+  const over = new AbortController();
+  const seen: EventInfo[] = [];
+  const query = { follow: 1, id: 'told' };
+  const options = { query, signal: over.signal };
+  const following = (async () => {
+    for await (const event of agent.client.lines<EventInfo>('/v1/events', options)) {
+      seen.push(event);
+      if (event.action === 'destroy') over.abort();
+    }
+  })();
+  const { id } = await agent.sh('exit 3', { name: 'told', labels: { a: 'b' } });
+  await assert.rejects(following);
+  assert.deepEqual(
+    seen.map(({ action }) => action),
+    ['create', 'start', 'die', 'destroy'],
+  );
+  assert.ok(seen.every((event) => event.id === id && event.node === 'c0'));
+  assert.equal(seen[2]?.attributes.exitCode, 3);
+  assert.equal(seen[0]?.labels.a, 'b');
+  const past: EventInfo[] = [];
+  const asked = { query: { action: 'die,oom', since: seen[0]?.seq ?? 0 } };
+  for await (const event of agent.client.lines<EventInfo>('/v1/events', asked)) past.push(event);
+  assert.deepEqual(
+    past.map(({ action }) => action),
+    ['die'],
+  );
+  await agent.remove(id);
+});
+
 test('whatever stands in a path, the answer is a 4xx', { skip }, async () => {
   for (const id of [
     '..%2fx',
@@ -276,6 +318,7 @@ test('a new process of the agent has them all: those that run, those that ended'
   const done = await agent.sh('echo done; exit 6', { name: 'done' });
   await agent.get(done.id, '/wait');
   const live = await agent.sh(FOREVER, { name: 'live' });
+  await until(async () => (await agent.texts('live')).includes('up'));
   await agent.close();
   await agent.open();
   const { containers } = await agent.client.json<{ containers: ContainerInfo[] }>('/v1/containers');

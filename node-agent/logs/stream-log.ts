@@ -1,5 +1,5 @@
-import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
+import { FollowQueue } from './follow-queue.ts';
 import type { LogFiles } from './log-files.ts';
 
 export interface StreamLogOptions {
@@ -23,7 +23,7 @@ const KEEP_ALIVE_MS = 15_000;
 /** A log as newline-delimited JSON: the last lines, then new ones as they are written. */
 export async function* streamLog(log: LogFiles, options: StreamLogOptions): AsyncGenerator<string> {
   const { isWanted = () => true, follow, signal } = options;
-  const queue = new FollowQueue(options.of);
+  const queue = new FollowQueue((dropped) => slowReader(options.of, dropped));
   const push = (json: string, line: LogLine): void => {
     if (isWanted(line)) queue.push(json);
   };
@@ -53,59 +53,8 @@ export async function* streamLog(log: LogFiles, options: StreamLogOptions): Asyn
   }
 }
 
-/** What a follower has not read yet; beyond a bound lines are dropped and counted. */
-class FollowQueue {
-  readonly #of: StreamLogOptions['of'];
-  #texts: string[] = [];
-  #bytes = 0;
-  #dropped = 0;
-  #wakeUp: ((woken: boolean) => void) | undefined;
-
-  constructor(of: StreamLogOptions['of']) {
-    this.#of = of;
-  }
-
-  push(json: string): void {
-    if (this.#bytes + json.length > LIMITS.logFollowBytesMax) this.#dropped++;
-    else {
-      this.#texts.push(json);
-      this.#bytes += json.length;
-    }
-    this.wake();
-  }
-
-  take(): string[] {
-    const texts = this.#texts;
-    if (this.#dropped > 0) texts.push(`${JSON.stringify(this.#notice())}\n`);
-    this.#texts = [];
-    this.#bytes = 0;
-    this.#dropped = 0;
-    return texts;
-  }
-
-  wake(): void {
-    this.#wakeUp?.(true);
-  }
-
-  /** True when something came, false after `ms` of silence. */
-  async wait(ms: number): Promise<boolean> {
-    const woken = Promise.withResolvers<boolean>();
-    this.#wakeUp = woken.resolve;
-    const timer = setTimeout(() => woken.resolve(false), ms);
-    try {
-      return await woken.promise;
-    } finally {
-      clearTimeout(timer);
-      this.#wakeUp = undefined;
-    }
-  }
-
-  #notice(): LogLine {
-    return {
-      timeMs: Date.now(),
-      ...this.#of,
-      stream: 'system',
-      text: `… ${this.#dropped} lines not shown: the reader is slower than the writer`,
-    };
-  }
+function slowReader(of: StreamLogOptions['of'], dropped: number): string {
+  const text = `… ${dropped} lines not shown: the reader is slower than the writer`;
+  const line: LogLine = { timeMs: Date.now(), ...of, stream: 'system', text };
+  return `${JSON.stringify(line)}\n`;
 }

@@ -1,0 +1,48 @@
+import type { FastifyInstance } from 'fastify';
+import type { EventInfo } from '../../lib/container-api.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import { flagIn, numberIn, queryOf } from '../api/queries.ts';
+import type { EventLog } from '../events/event-log.ts';
+import type { NotableEvents } from '../events/notable-events.ts';
+import { streamEvents } from '../events/stream-events.ts';
+import { Readers, sendLines } from './readers.ts';
+
+export interface EventRouteParts {
+  events: EventLog;
+  notable: NotableEvents;
+}
+
+/** `GET /v1/events`: what happened to the containers of this node, and what happens. */
+export function addEventRoutes(app: FastifyInstance, { events, notable }: EventRouteParts): void {
+  const readers = new Readers('follow events', LIMITS.eventReadersMax);
+  app.addHook('preClose', async () => readers.close());
+  app.get('/v1/events', async (request, reply) => {
+    const keys = ['follow', 'since', 'action', 'id', 'function'] as const;
+    const query = queryOf(request.query, keys);
+    const follow = flagIn(query.follow, 'follow');
+    const since = numberIn(query.since, 'since', [0, Number.MAX_SAFE_INTEGER]) ?? 0;
+    const signal = follow ? readers.enter(reply) : new AbortController().signal;
+    const functionName = query.function;
+    const options = { since, follow, signal, isWanted: wanted(query) };
+    return sendLines(
+      reply,
+      streamEvents(events, notable, {
+        ...options,
+        ...(functionName === undefined ? {} : { functionName }),
+      }),
+    );
+  });
+}
+
+/** `action` may be several with commas; `id` may be a name. */
+function wanted(query: {
+  action?: string;
+  id?: string;
+  function?: string;
+}): (event: EventInfo) => boolean {
+  const actions = query.action?.split(',');
+  return ({ action, id, name, functionName }) =>
+    (actions === undefined || actions.includes(action)) &&
+    (query.id === undefined || query.id === id || query.id === name) &&
+    (query.function === undefined || query.function === functionName);
+}
