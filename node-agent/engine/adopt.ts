@@ -16,12 +16,14 @@ import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
 import type { NetworkSlot } from './network-plan.ts';
+import type { OciRuntimes } from './oci/runtimes.ts';
 import { isSameProcess } from './process-identity.ts';
 
 export interface AdoptInputs {
   containersDir: string;
   cgroups: EngineCgroups;
   exits: ExitFiles;
+  runtimes: OciRuntimes;
   /** Whether this process itself made the container with this id. */
   ownsContainer: (id: string) => boolean;
   /** Whether these cgroups belong to a container or blank of this process. */
@@ -84,6 +86,7 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
     folder,
     cgroup,
     exits: inputs.exits,
+    runtimes: inputs.runtimes,
     ...(network === undefined ? {} : { network }),
     log: inputs.log,
     emit: emitterOf(spec, inputs.onEvent),
@@ -106,7 +109,8 @@ async function removeLeftover(
   failpoint('adopt.leftover.after-cgroup');
   try {
     const cgroup = inputs.cgroups.open(state.cgroup);
-    await removeParts({ spec: state.spec, cgroup, exits: inputs.exits, folder });
+    const { exits, runtimes } = inputs;
+    await removeParts({ spec: state.spec, cgroup, exits, runtimes, folder });
     failpoint('adopt.leftover.after-parts');
     await inputs.onRemoved(id, state.uidSlot, undefined);
     const emit = emitterOf(state.spec, inputs.onEvent);

@@ -58,6 +58,17 @@ export class BlankPool {
     return blank;
   }
 
+  /**
+   * Uids and cgroups of the caller's own, without a process: another OCI runtime makes one.
+   * @throws HearthError NodeFull
+   */
+  takeBare(): ReadyBlank {
+    const bare = this.#reserve();
+    this.#options.cgroups.create(bare.name);
+    this.#names.delete(bare.name);
+    return bare;
+  }
+
   owns(name: string): boolean {
     return this.#names.has(name);
   }
@@ -104,16 +115,9 @@ export class BlankPool {
   }
 
   async #make(): Promise<ReadyBlank> {
-    const { cgroups, exits, launcher, stagingDir, uidBase, uidSlots } = this.#options;
-    const uidSlot = uidSlots.take();
-    if (uidSlot === undefined) {
-      const most = LIMITS.agentInstancesMax;
-      throw new HearthError('NodeFull', `all ${most} containers of this engine are in use`);
-    }
-    const name = `b-${randomBytes(8).toString('hex')}`;
-    const cgroup = cgroups.open(name);
-    const blank = { name, uidSlot, uidBase: uidBase + uidSlot * UIDS_PER_CONTAINER, cgroup };
-    this.#names.add(name);
+    const { cgroups, exits, launcher, stagingDir } = this.#options;
+    const blank = this.#reserve();
+    const { cgroup, name } = blank;
     // One that hangs ends by its cgroup, and the launcher sees that it did
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), BLANK_MS);
     try {
@@ -136,6 +140,19 @@ export class BlankPool {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #reserve(): ReadyBlank {
+    const { cgroups, uidBase, uidSlots } = this.#options;
+    const uidSlot = uidSlots.take();
+    if (uidSlot === undefined) {
+      const most = LIMITS.agentInstancesMax;
+      throw new HearthError('NodeFull', `all ${most} containers of this engine are in use`);
+    }
+    const name = `b-${randomBytes(8).toString('hex')}`;
+    this.#names.add(name);
+    const cgroup = cgroups.open(name);
+    return { name, uidSlot, uidBase: uidBase + uidSlot * UIDS_PER_CONTAINER, cgroup };
   }
 
   #discard(blank: ReadyBlank): void {

@@ -10,6 +10,7 @@ import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import type { StartPlan } from './launcher/messages.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
@@ -17,6 +18,7 @@ import type { MountRules } from './mount-check.ts';
 import { planMounts } from './mount-plan.ts';
 import { type EngineNetwork, netnsPath } from './network.ts';
 import { type NetworkSlot, networkState, withNameServer } from './network-plan.ts';
+import type { OciRuntimes } from './oci/runtimes.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
 import { planStart } from './start-plan.ts';
@@ -30,6 +32,7 @@ export interface StartContext {
   containersDir: string;
   cgroups: EngineCgroups;
   exits: ExitFiles;
+  runtimes: OciRuntimes;
   network: EngineNetwork;
   mountRules: MountRules;
   volumes: EngineVolumes;
@@ -75,6 +78,7 @@ export class ContainerStarter {
   async #start(spec: ContainerSpec): Promise<Container> {
     const began = performance.now();
     checkSpec(spec, this.#context.mountRules);
+    if (spec.ociRuntime !== undefined) this.#context.runtimes.find(spec.ociRuntime);
     if (this.#context.containers.has(spec.id) || this.#reserved.has(spec.id)) {
       throw new HearthError('Conflict', `container "${spec.id}" exists already`);
     }
@@ -84,7 +88,7 @@ export class ContainerStarter {
       made.unfilled = this.#context.volumes.hold(spec.id, spec);
       made.network = await this.#context.network.acquire(spec);
       failpoint('start.after-network');
-      made.blank = await this.#context.blanks.take();
+      made.blank = await this.#takeBlank(spec);
       failpoint('start.after-blank');
       const queued = performance.now();
       made.container = this.#prepare(spec, made.blank, made.network);
@@ -134,6 +138,7 @@ export class ContainerStarter {
       folder,
       cgroup,
       exits: this.#context.exits,
+      runtimes: this.#context.runtimes,
       ...(network === undefined ? {} : { network }),
       log: this.#context.log,
       emit: emitterOf(spec, this.#context.onEvent),
@@ -160,6 +165,7 @@ export class ContainerStarter {
       ...(spec.statusPipe === true ? { status: folder.status } : {}),
       ...(network === undefined ? {} : { netns: netnsPath(network) }),
     });
+    if (spec.ociRuntime !== undefined) return this.#launchByRuntime(container, plan);
     // A child that hangs ends by its cgroup, and its outcome pipe says that it did
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
     try {
@@ -172,6 +178,32 @@ export class ContainerStarter {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Another OCI runtime isolates it, and ends; the container is the launcher's child all the same. */
+  async #launchByRuntime(container: LiveContainer, start: StartPlan): Promise<void> {
+    const { spec, folder, cgroup } = container.parts;
+    const { cgroups, launcher, runtimes } = this.#context;
+    const cgroupViews = cgroups.views(cgroup.name);
+    const prepared = { start, cgroup: cgroup.name, cgroupViews, folder: folder.path };
+    const client = await launcher();
+    const abort = (): void => void client.abortRuntime(spec.id).catch(() => {});
+    const timer = setTimeout(abort, START_MS);
+    try {
+      const process = await client.runtime(runtimes.plan(spec, prepared));
+      container.started(process);
+      folder.writeState({ ...stateOf(container.parts), process });
+    } catch (error) {
+      if (!(error instanceof StartRefused)) throw error;
+      throw runtimes.error(error.failure, spec, folder.path);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #takeBlank(spec: ContainerSpec): Promise<ReadyBlank> {
+    const { blanks } = this.#context;
+    return spec.ociRuntime === undefined ? blanks.take() : blanks.takeBare();
   }
 
   /** Takes back a failed start; the start's own error is the one that counts. */
@@ -187,7 +219,8 @@ export class ContainerStarter {
       await cgroup.kill();
       failpoint('undo.after-kill');
       const folder = new ContainerFolder(this.#context.containersDir, spec.id);
-      await removeParts({ spec, cgroup, exits: this.#context.exits, folder });
+      const { exits, runtimes } = this.#context;
+      await removeParts({ spec, cgroup, exits, runtimes, folder });
       failpoint('undo.after-remove');
     } catch (error) {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');

@@ -17,6 +17,7 @@ import type { LiveContainer } from './live-container.ts';
 import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import type { Networks } from './network-types.ts';
+import { OciRuntimes } from './oci/runtimes.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import { Slots } from './slots.ts';
 import { EngineVolumes } from './volumes.ts';
@@ -59,6 +60,7 @@ class ContainerEngine implements Engine {
   readonly #stagingDir: string;
   readonly #cgroups: EngineCgroups;
   readonly #exits: ExitFiles;
+  readonly #runtimes: OciRuntimes;
   readonly volumes: EngineVolumes;
   readonly #network: EngineNetwork;
   readonly #blanks: BlankPool;
@@ -93,6 +95,7 @@ class ContainerEngine implements Engine {
     );
     for (const { uidSlot } of known) this.#uidSlots.claim(uidSlot);
     this.#exits = new ExitFiles(join(options.stateDir, 'exits'));
+    this.#runtimes = new OciRuntimes(options);
     this.#launcher = this.#createLauncher();
     this.#blanks = new BlankPool({
       cgroups: this.#cgroups,
@@ -120,6 +123,7 @@ class ContainerEngine implements Engine {
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
       exits: this.#exits,
+      runtimes: this.#runtimes,
       network: this.#network,
       mountRules,
       volumes: this.volumes,
@@ -163,6 +167,7 @@ class ContainerEngine implements Engine {
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
       exits: this.#exits,
+      runtimes: this.#runtimes,
       ownsContainer: (id) => this.#containers.has(id),
       ownsCgroup: (name) => this.#ownsCgroup(name),
       uidBase: this.#options.uidBase,
@@ -202,6 +207,7 @@ class ContainerEngine implements Engine {
     await (await this.#launcher.catch(() => undefined))?.close();
     if (keep && all.length > 0) return;
     this.#cgroups.removeAll();
+    this.#runtimes.close();
     for (const folder of [this.#stagingDir, this.#containersDir, this.#exits.folder]) {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -15,6 +15,7 @@ import type {
   StartPlan,
 } from './launcher/messages.ts';
 
+import type { RuntimePlan } from './launcher/runtime-messages.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 
 const READY_MS = 20_000;
@@ -130,6 +131,19 @@ export class LauncherClient {
       return { pid, startTime, init };
     }
     throw new Error(`launcher answered ${answer.type}`);
+  }
+
+  /** Resolves when another runtime has made and started the container. @throws StartRefused */
+  async runtime(runtime: RuntimePlan): Promise<ContainerProcess> {
+    const answer = await this.#ask({ type: 'runtime', runtime });
+    if (answer.type !== 'started') throw new Error(`launcher answered ${answer.type}`);
+    const { init, pid, startTime } = answer;
+    return { pid, startTime, init };
+  }
+
+  /** Ends a runtime that has not made its container yet: its request then fails. */
+  async abortRuntime(id: string): Promise<void> {
+    await this.#ask({ type: 'abortRuntime', id });
   }
 
   /** Writes the settings inside a network namespace. */

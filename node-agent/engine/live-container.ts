@@ -20,6 +20,7 @@ import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import type { NetworkSlot } from './network-plan.ts';
+import type { OciRuntimes } from './oci/runtimes.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
 import { exitStatus } from './start-error.ts';
@@ -39,6 +40,7 @@ export interface ContainerParts {
   folder: ContainerFolder;
   cgroup: ContainerCgroup;
   exits: ExitFiles;
+  runtimes: OciRuntimes;
   network?: NetworkSlot;
   log: Log;
   emit: Emit;
@@ -265,9 +267,10 @@ export class LiveContainer implements Container {
 
 /** Removes what a container leaves on disk and in the cgroup tree. Its processes are gone. */
 export async function removeParts(
-  parts: Pick<ContainerParts, 'spec' | 'cgroup' | 'exits' | 'folder'>,
+  parts: Pick<ContainerParts, 'spec' | 'cgroup' | 'exits' | 'runtimes' | 'folder'>,
 ): Promise<void> {
-  const { spec, cgroup, exits, folder } = parts;
+  const { spec, cgroup, exits, runtimes, folder } = parts;
+  await runtimes.remove(spec, cgroup.name);
   await cgroup.remove();
   failpoint('remove.after-cgroup');
   exits.remove(cgroup.name);

@@ -9,6 +9,7 @@ import { encodeFrame, FrameReader } from './frames.ts';
 import type { Report, Request } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
 import { failureOf, parseOutcome, readyPid } from './outcome.ts';
+import { RuntimeRuns } from './runtime-runs.ts';
 
 const READ_BYTES = 65_536;
 
@@ -37,6 +38,7 @@ export class LauncherLoop {
   readonly #sources = new Map<number, () => void>();
   readonly #blanks = new Map<string, Growing>();
   readonly #children: Children;
+  readonly #runtimes: RuntimeRuns;
   readonly #entered: EnteredProcesses;
   readonly #chunk = Buffer.alloc(READ_BYTES);
 
@@ -44,6 +46,7 @@ export class LauncherLoop {
     this.#context = context;
     this.#controlFd = controlFd;
     this.#children = new Children(context.sys, this.#sources);
+    this.#runtimes = new RuntimeRuns(context, this.#sources, this.#children);
     this.#entered = new EnteredProcesses(context, {
       sources: this.#sources,
       children: this.#children,
@@ -84,6 +87,8 @@ export class LauncherLoop {
       if (request.type === 'blank') this.#addBlank(request);
       else if (request.type === 'start') this.#start(request);
       else if (request.type === 'watch') this.#watch(request);
+      else if (request.type === 'runtime') this.#startRuntime(request);
+      else if (request.type === 'abortRuntime') this.#abortRuntime(request);
       else if (request.type === 'enter') this.#entered.enter(seq, request.plan);
       else if (request.type === 'cancel') this.#cancel(seq, request.id);
       else this.#prepareNetwork(seq, request.netns);
@@ -155,6 +160,21 @@ export class LauncherLoop {
 
   #cancel(seq: number, id: string): void {
     this.#entered.cancel(id);
+    this.#report({ type: 'done', seq });
+  }
+
+  /** The container's first process is its program, and its end the container's. */
+  #startRuntime({ runtime, seq }: Request & { type: 'runtime' }): void {
+    const { id } = runtime.start;
+    this.#runtimes.start(runtime, {
+      started: (process) => this.#report({ type: 'started', seq, ...process, init: process }),
+      failed: (failure) => this.#report({ type: 'failed', seq, failure }),
+      exited: (pid, status) => this.#report({ type: 'exited', id, pid, status }),
+    });
+  }
+
+  #abortRuntime({ id, seq }: Request & { type: 'abortRuntime' }): void {
+    this.#runtimes.abort(id);
     this.#report({ type: 'done', seq });
   }
 

@@ -4,6 +4,7 @@
  * too, and leaves the containers alone.
  */
 import { failpoint } from '../failpoints.ts';
+import { PR_SET_CHILD_SUBREAPER } from '../linux-constants.ts';
 import { containerFilter } from '../seccomp.ts';
 import { engineArch } from '../syscall-numbers.ts';
 import { syscalls } from '../syscalls.ts';
@@ -22,6 +23,8 @@ const context = {
   filter: containerFilter(engineArch()),
   listenerFilter: containerFilter(engineArch(), { listener: true }),
 };
+// A container that another runtime made becomes a child of this process when the runtime ends
+syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1);
 rehearse(context.filter);
 failpoint('launcher.rehearsed');
 new LauncherLoop(context, CONTROL_FD).run();

@@ -1,6 +1,7 @@
 import type { ProcessIdentity } from '../process-identity.ts';
 import type { EnterPlan } from './enter-messages.ts';
 import type { UserMount } from './mount-messages.ts';
+import type { RuntimePlan } from './runtime-messages.ts';
 
 /** What a blank is made from: all of a container that does not depend on what it will run. */
 export interface BlankPlan {
@@ -90,6 +91,8 @@ export interface ContainerProcess extends ProcessIdentity {
 export type Request =
   | { type: 'blank'; seq: number; blank: BlankPlan }
   | { type: 'start'; seq: number; blank: string; plan: StartPlan }
+  | { type: 'runtime'; seq: number; runtime: RuntimePlan }
+  | { type: 'abortRuntime'; seq: number; id: string }
   | { type: 'prepareNetwork'; seq: number; netns: string }
   | ({ type: 'watch'; seq: number; id: string } & ProcessIdentity)
   | { type: 'enter'; seq: number; plan: EnterPlan }

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { type ProcessIdentity, processStartTime } from '../process-identity.ts';
+import type { LauncherContext } from './blank.ts';
+import type { Children, Sources } from './children.ts';
+import type { StartFailure } from './messages.ts';
+import { failureOf, parseOutcome } from './outcome.ts';
+import { forkRuntime } from './runtime-child.ts';
+import type { RuntimePlan } from './runtime-messages.ts';
+
+const READ_BYTES = 65_536;
+const SIGKILL = 9;
+
+/** How the run of a runtime went: the container it made, or why it made none. */
+export interface RuntimeEvents {
+  started: (process: ProcessIdentity) => void;
+  failed: (failure: StartFailure) => void;
+  /** The container ended, with its raw wait status. */
+  exited: (pid: number, status: number) => void;
+}
+
+/**
+ * Runs of other OCI runtimes. A runtime makes the container and ends; the container, whose parent it
+ * was, then is the launcher's child, which is a reaper for that (PR_SET_CHILD_SUBREAPER).
+ */
+export class RuntimeRuns {
+  readonly #context: LauncherContext;
+  readonly #sources: Sources;
+  readonly #children: Children;
+  /** Descriptors of the runtimes under way, by container. */
+  readonly #running = new Map<string, number>();
+  readonly #chunk = Buffer.alloc(READ_BYTES);
+
+  constructor(context: LauncherContext, sources: Sources, children: Children) {
+    this.#context = context;
+    this.#sources = sources;
+    this.#children = children;
+  }
+
+  start(plan: RuntimePlan, events: RuntimeEvents): void {
+    const { sys } = this.#context;
+    const { outcomeFd, pid } = forkRuntime(this.#context, plan);
+    const pidfd = sys.pidfdOpen(pid);
+    const said: Buffer[] = [];
+    this.#running.set(plan.start.id, pidfd);
+    this.#sources.set(outcomeFd, () => {
+      const length = sys.read(outcomeFd, this.#chunk);
+      if (length > 0) {
+        said.push(Buffer.from(this.#chunk.subarray(0, length)));
+        return;
+      }
+      this.#sources.delete(outcomeFd);
+      sys.close(outcomeFd);
+      const failure = parseOutcome(Buffer.concat(said));
+      this.#children.add({ pid, pidfd }, (status) => {
+        this.#running.delete(plan.start.id);
+        if (failure !== undefined) events.failed(failure);
+        else this.#ended(plan, status, events);
+      });
+    });
+  }
+
+  /** Ends a runtime that takes too long. */
+  abort(id: string): void {
+    const pidfd = this.#running.get(id);
+    if (pidfd !== undefined) this.#context.sys.pidfdSendSignal(pidfd, SIGKILL);
+  }
+
+  #ended(plan: RuntimePlan, status: number, events: RuntimeEvents): void {
+    try {
+      if (status !== 0) throw new Error(`wait status ${status}`);
+      const pid = Number(readFileSync(plan.pidFile, 'utf8'));
+      const pidfd = this.#context.sys.pidfdOpen(pid);
+      events.started({ pid, startTime: processStartTime(pid) });
+      this.#children.add({ pid, pidfd }, (end) => events.exited(pid, end));
+    } catch (error) {
+      events.failed(failureOf('runtime', error));
+    }
+  }
+}

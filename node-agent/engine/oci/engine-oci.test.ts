@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { HearthError } from '../../../lib/errors.ts';
+import { silentLog } from '../../../lib/telemetry/log.ts';
+import { DEFAULT_CAPABILITIES } from '../capabilities.ts';
+import type { ContainerSpec } from '../container-spec.ts';
+import { createEngine } from '../engine.ts';
+import { missingForContainers } from '../testing/busybox-layer.ts';
+import { type EngineWorld, ended, makeEngineWorld, says } from '../testing/engine-world.ts';
+import { EXPECTED, installProbe, PROBE_ARGUMENTS } from '../testing/syscall-probe.ts';
+import { runtimeCgroups } from './runtime-cgroups.ts';
+
+const RUNC = '/usr/sbin/runc';
+const PROGRAM = fileURLToPath(new URL('../testing/engine-process.js', import.meta.url));
+const skip = missingForContainers() ?? (existsSync(RUNC) ? false : 'needs runc');
+
+describe('containers of runc', { skip }, () => {
+  let world: EngineWorld;
+  const ociRuntime = 'runc';
+  const sh = (script: string) => ['/bin/sh', '-c', script];
+  const run = (argv: readonly string[], more: Partial<ContainerSpec> = {}) =>
+    world.run(argv, { ociRuntime, ...more });
+  const start = (argv: readonly string[], more: Partial<ContainerSpec> = {}) =>
+    world.engine.start(world.spec(argv, { ociRuntime, ...more }));
+
+  before(async () => {
+    world = await makeEngineWorld({ runtimes: { runc: { path: RUNC } } });
+  });
+  after(async () => {
+    const { name, stateDir } = world.options;
+    const list = execFileSync(RUNC, ['--root', join(stateDir, 'oci/runc'), 'list', '-q']);
+    await world.close();
+    assert.equal(list.toString(), '');
+    assert.equal(existsSync(`/run/hearth-${name}`), false);
+    const left = runtimeCgroups().map((root) => `${root}/hearth/${name}`);
+    assert.deepEqual(left.filter(existsSync), []);
+  });
+
+  test('a program runs, its output and exit code arrive', async () => {
+    const ran = await run(sh('echo out; echo err >&2; echo $A; hostname; pwd; exit 7'), {
+      env: ['PATH=/bin', 'A=b c'],
+      cwd: '/bin',
+      hostname: 'my-host',
+    });
+    const stdout = 'out\nb c\nmy-host\n/bin\n';
+    assert.deepEqual(ran, { code: 7, oomKilled: false, stdout, stderr: 'err\n' });
+  });
+
+  test('it has namespaces, ids and cgroups of its own, no rights, and a filter', async () => {
+    const container = await start(['sleep', '60'], { user: { uid: 7, gid: 8, groups: [9] } });
+    const { pid } = container;
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    assert.match(status, /^NoNewPrivs:\t1\nSeccomp:\t2$/m);
+    for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb']) {
+      assert.match(status, new RegExp(`^Cap${set}:\t0+$`, 'm'));
+    }
+    const [, uid = 0] = /^Uid:\t(\d+)/m.exec(status) ?? [];
+    assert.ok(Number(uid) > world.options.uidBase);
+    assert.equal((Number(uid) - world.options.uidBase) % 65_536, 7);
+    for (const name of ['mnt', 'pid', 'net', 'ipc', 'uts', 'user', 'cgroup']) {
+      const inode = (of: string) => execFileSync('readlink', [`/proc/${of}/ns/${name}`]).toString();
+      assert.notEqual(inode(String(pid)), inode('self'), name);
+    }
+    const cgroups = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
+    for (const line of cgroups) assert.match(line, new RegExp(`/hearth/${world.options.name}/b-`));
+    await container.remove();
+  });
+
+  test('a container that its limits, a signal or a kill ends says so', async () => {
+    const resources = { ...world.spec([]).resources, memoryBytes: 48 * 1024 * 1024 };
+    const hungry = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'];
+    const out = await run(hungry, { resources });
+    assert.deepEqual([out.signal, out.oomKilled], [9, true]);
+    const trapping = await start(
+      sh('trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.05; done'),
+    );
+    await says(trapping, /up/);
+    trapping.signal('SIGTERM');
+    assert.equal((await ended(trapping)).code, 5);
+    const sleeping = await start(['sleep', '60']);
+    const status = await sleeping.kill();
+    assert.deepEqual([status.signal, status.oomKilled], [9, false]);
+    await sleeping.remove();
+    assert.equal(world.engine.get(sleeping.id), undefined);
+  });
+
+  test('it is given the listening socket and the status pipe, and nothing else', async () => {
+    const listenPath = join(world.folder, 'listen.sock');
+    const script =
+      'ls /proc/self/fd; echo $LISTEN_FDS $HEARTH_STATUS_FD $LISTEN_PID = $$; echo ready >&4; sleep 60';
+    const container = await start(sh(script), { listenPath, statusPipe: true });
+    assert.match(await says(container, /=.*\n/), /^0\n1\n2\n3\n4\n5\n1 4 1 = 1\n$/);
+    assert.equal(await container.status, 'ready');
+    const socket = connect(listenPath);
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    socket.destroy();
+    await container.remove();
+    assert.equal(existsSync(listenPath), false);
+  });
+
+  test('files of the platform, several layers and a bounded writable one are its root', async () => {
+    const files = { '/etc/hosts': '127.0.0.1 localhost\n' };
+    const resources = { ...world.spec([]).resources, diskBytes: 4 * 1024 * 1024 };
+    const script =
+      'cat /etc/hosts; touch /etc/hosts; dd if=/dev/zero of=/tmp/big bs=1M count=16; mount';
+    const ran = await run(sh(script), { files, resources });
+    assert.match(ran.stdout, /^127\.0\.0\.1 localhost\n/);
+    assert.match(ran.stderr, /Read-only[\s\S]*No space left/);
+    assert.ok(!ran.stdout.includes(world.folder), ran.stdout);
+  });
+
+  test('on the bridge it has an address, a low port as an ordinary user, and a way out', async () => {
+    const user = { uid: 9, gid: 9, groups: [] };
+    const serving = sh('echo up; while :; do echo hello | nc -l -p 80; done');
+    const container = await start(serving, { network: 'bridge', user });
+    await says(container, /up/);
+    const address = container.address ?? '';
+    assert.equal(await readAll(address, 80), 'hello\n');
+    const other = await run(sh(`nc -w 1 ${address} 80 </dev/null || echo unreachable`), {
+      network: 'bridge',
+    });
+    assert.equal(other.stdout, 'unreachable\n');
+    await container.remove();
+  });
+
+  test('it is measured, paused and resumed by its cgroups', async () => {
+    const script = 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done';
+    const container = await start(sh(script));
+    await says(container, /3\n/);
+    await container.pause();
+    assert.equal(container.paused, true);
+    await container.resume();
+    await says(container, /\n/);
+    const stats = await container.stats();
+    assert.ok(stats.memory.currentBytes > 0, JSON.stringify(stats));
+    await container.remove();
+  });
+
+  for (const [title, argv, code, text] of [
+    ['is not there', ['/bin/nope'], 'EntrypointNotFound', '/bin/nope: not found in image'],
+    ['is not in PATH', ['nope'], 'EntrypointNotFound', 'nope: not found in PATH of the image'],
+    ['is not executable', ['/etc/text'], 'EntrypointNotFound', '/etc/text: permission denied'],
+  ] as const) {
+    test(`a program that ${title} is told as such, and nothing is left`, async () => {
+      const layer = join(world.folder, 'text');
+      execFileSync('mkdir', ['-p', join(layer, 'etc')]);
+      writeFileSync(join(layer, 'etc/text'), 'no program');
+      const spec = world.spec(argv, { ociRuntime, layers: [world.layer, layer] });
+      const error = await refused(world.engine.start(spec));
+      assert.deepEqual([error.code, error.message], [code, text]);
+      assert.equal(world.engine.get(spec.id), undefined);
+    });
+  }
+
+  test('a container outlives its agent and is adopted by the next; what was not finished is removed', async (t) => {
+    const options = { ...world.options, name: `${world.options.name}z`, log: undefined };
+    options.stateDir = join(world.folder, 'z');
+    const spec = world.spec(sh('while :; do echo tick; sleep 0.1; done'), { ociRuntime });
+    const child = spawn(
+      process.execPath,
+      [PROGRAM, JSON.stringify(options), JSON.stringify(spec)],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    t.after(() => child.kill('SIGKILL'));
+    const [line] = await once(child.stdout, 'data');
+    const { pid } = JSON.parse(String(line));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const engine = await createEngine({ ...options, log: silentLog() });
+    try {
+      const [adopted] = await engine.adopt();
+      assert.deepEqual([adopted?.id, adopted?.pid], [spec.id, pid]);
+      assert.ok(adopted !== undefined);
+      await says(adopted, /tick/);
+      assert.equal((await adopted.kill()).oomKilled, false);
+      await adopted.remove();
+      const state = join(options.stateDir, 'oci/runc', spec.id);
+      assert.equal(existsSync(state), false);
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test('an unknown runtime names the configured ones; a missing program is the node’s fault', async () => {
+    const error = await refused(start(['true'], { ociRuntime: 'rucn' }));
+    assert.equal(error.code, 'ConfigInvalid');
+    assert.match(error.message, /"rucn" is not configured on this node; configured: runc$/);
+    assert.equal(error.hint, 'did you mean "runc"?');
+    const options = {
+      name: `${world.options.name}x`,
+      runtimes: { gone: { path: '/nowhere/gone' } },
+    };
+    const engine = await createEngine({
+      ...world.options,
+      ...options,
+      stateDir: join(world.folder, 'x'),
+    });
+    try {
+      const spec = world.spec(['true'], { ociRuntime: 'gone' });
+      const missing = await refused(engine.start(spec));
+      assert.equal(missing.code, 'KernelUnsupported');
+      assert.ok(!missing.message.includes('/nowhere'), missing.message);
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test('a runtime that fails is quoted without paths of the host', async () => {
+    const path = join(world.folder, 'broken-runtime');
+    const line = JSON.stringify({ level: 'error', msg: `cannot open ${world.folder}/x: EIO` });
+    const script = `#!/bin/sh
+while [ "$1" != --log ]; do [ $# -eq 0 ] && exit 0; shift; done
+echo '${line}' > "$2"; exit 1
+`;
+    writeFileSync(path, script);
+    chmodSync(path, 0o755);
+    const options = { name: `${world.options.name}y`, runtimes: { broken: { path } } };
+    const engine = await createEngine({
+      ...world.options,
+      ...options,
+      stateDir: join(world.folder, 'y'),
+    });
+    try {
+      const error = await refused(engine.start(world.spec(['true'], { ociRuntime: 'broken' })));
+      assert.equal(error.code, 'StartFailed');
+      assert.equal(error.message, 'cannot start: runtime "broken": cannot open …: EIO');
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test('ESC-P: every probe is answered as required, beside the engine’s own way', async (t) => {
+    if (!existsSync('/usr/bin/gcc')) return t.skip('needs gcc for a static probe');
+    installProbe(world);
+    const argv = ['/bin/probe', ...PROBE_ARGUMENTS];
+    const probed = async (more: Partial<ContainerSpec>) => {
+      const ran = await world.run(argv, more);
+      assert.equal(ran.code, 0, ran.stderr);
+      return ran.stdout.trim().split('\n').map(Number);
+    };
+    const own = await probed({});
+    const runc = await probed({ ociRuntime });
+    const step = await probed({ ociRuntime, capabilities: DEFAULT_CAPABILITIES });
+    const rows = EXPECTED.map(([name, values, errno], n) => {
+      const cells = [errno, own[n], runc[n], step[n]];
+      return `${`${name}(${values.join(', ')})`.padEnd(34)}${cells.join('\t')}`;
+    });
+    t.diagnostic(`errno\trequired\town\trunc\trunc with capabilities\n${rows.join('\n')}`);
+    for (const found of [own, runc, step]) {
+      assert.deepEqual(
+        found,
+        EXPECTED.map(([, , errno]) => errno),
+      );
+    }
+  });
+});
+
+async function refused(promise: Promise<unknown>): Promise<HearthError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof HearthError, String(error));
+    return error;
+  }
+  return assert.fail('it started');
+}
+
+/** All that a port says, tried until it listens. */
+async function readAll(host: string, port: number): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await new Promise((resolve, reject) => {
+        let text = '';
+        const socket = connect(port, host);
+        socket.on('data', (chunk) => {
+          text += chunk;
+        });
+        socket.once('error', reject).once('close', () => resolve(text));
+      });
+    } catch (error) {
+      if (tries === 40) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
