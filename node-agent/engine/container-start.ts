@@ -6,10 +6,11 @@ import type { EngineCgroups } from './cgroup.ts';
 import { emitterOf } from './container-events.ts';
 import type { ContainerResources, ContainerSpec } from './container-spec.ts';
 import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
+import { isOnDisk, makeDiskImage } from './disk-image.ts';
 import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
-import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import type { ExitFiles } from './exit-files.ts';
 import type { StartPlan } from './launcher/messages.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
@@ -92,6 +93,7 @@ export class ContainerStarter {
       failpoint('start.after-blank');
       const queued = performance.now();
       made.container = this.#prepare(spec, made.blank, made.network);
+      if (isOnDisk(spec)) await makeDiskImage(made.container.parts.folder.disk, spec);
       await this.#launch(made.container, made.blank, made.unfilled);
       const queueMs = queued - began;
       made.container.timings = { queueMs, spawnMs: performance.now() - queued };
@@ -162,6 +164,7 @@ export class ContainerStarter {
       mounts: planMounts(spec, { ...this.#context.mountRules, unfilled }),
       stdout: folder.stdout,
       stderr: folder.stderr,
+      ...(isOnDisk(spec) ? { disk: folder.disk } : {}),
       ...(spec.statusPipe === true ? { status: folder.status } : {}),
       ...(network === undefined ? {} : { netns: netnsPath(network) }),
     });

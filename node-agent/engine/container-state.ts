@@ -50,6 +50,11 @@ export class ContainerFolder {
     return join(this.path, 'status');
   }
 
+  /** Holds a writable layer on disk. */
+  get disk(): string {
+    return join(this.path, 'disk');
+  }
+
   create(): void {
     mkdirSync(this.path, { recursive: true, mode: 0o700 });
   }

@@ -33,6 +33,7 @@ export async function checkKernel(stateDir: string = tmpdir()): Promise<Check[]>
     checkUserNamespaces(readText('/proc/sys/user/max_user_namespaces')),
     checkProgram('ip', 'iproute2'),
     checkProgram('nft', 'nftables'),
+    checkDiskLayers(),
     checkForwarding(readText('/proc/sys/net/ipv4/ip_forward')),
     checkCorePattern(readText('/proc/sys/kernel/core_pattern')),
     checkDisk(stateDir),
@@ -129,10 +130,26 @@ export function checkUserNamespaces(text: string): Check {
   return check('user namespaces', most > 0 ? 'pass' : 'fail', `at most ${most}`, meaning);
 }
 
+function findProgram(program: string): string | undefined {
+  return PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`).find((at) => existsSync(at));
+}
+
 function checkProgram(program: string, packageName: string): Check {
-  const path = PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`).find((at) => existsSync(at));
+  const path = findProgram(program);
   const meaning = `container networks are made with it; install ${packageName}`;
   return check(program, path === undefined ? 'fail' : 'pass', path ?? 'absent', meaning);
+}
+
+/** Writable layers on disk are files behind loop devices: loop(4). Those in memory need nothing. */
+function checkDiskLayers(): Check {
+  const name = 'layers on disk';
+  const missing = [
+    ...(existsSync('/dev/loop-control') ? [] : ['/dev/loop-control']),
+    ...(findProgram('mkfs.ext4') === undefined ? ['mkfs.ext4'] : []),
+  ];
+  if (missing.length === 0) return check(name, 'pass', 'work', 'containers may write to disk');
+  const meaning = 'only layers in memory can be had; load the loop module, install e2fsprogs';
+  return check(name, 'warn', `absent: ${missing.join(', ')}`, meaning);
 }
 
 /** `text` is /proc/sys/net/ipv4/ip_forward. */

@@ -13,6 +13,7 @@ import type { ContainerFolder, RunningContainer } from './container-state.ts';
 import type { ContainerStats } from './container-stats.ts';
 import { readStats } from './container-usage.ts';
 import { ContainerFiles } from './copy.ts';
+import { isOnDisk, removeDiskImage } from './disk-image.ts';
 import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
 import { ContainerExecs } from './exec.ts';
 import type { CopyInOptions, ExecProcess, ExecSpec, PathStat } from './exec-types.ts';
@@ -278,6 +279,7 @@ export async function removeParts(
   failpoint('remove.after-socket');
   if (spec.upperDir !== undefined) rmSync(workDir(spec.upperDir), { recursive: true, force: true });
   failpoint('remove.after-work');
+  if (isOnDisk(spec)) await removeDiskImage(folder.disk);
   folder.remove();
   failpoint('remove.after-folder');
 }

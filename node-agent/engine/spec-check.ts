@@ -101,6 +101,9 @@ function resourceFault(spec: ContainerSpec): string | undefined {
   if (cpuWeight > CPU_WEIGHT_MAX) {
     return `cpuWeight must be 1–${CPU_WEIGHT_MAX}: current value is ${cpuWeight}`;
   }
-  if (writable === 'memory' || writable === 'disk') return undefined;
-  return `writable must be memory or disk: "${writable}"`;
+  if (writable !== 'memory' && writable !== 'disk') {
+    return `writable must be memory or disk: "${writable}"`;
+  }
+  const isTwice = writable === 'disk' && spec.upperDir !== undefined;
+  return isTwice ? 'writable is disk, and there is an upperDir' : undefined;
 }

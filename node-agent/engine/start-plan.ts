@@ -10,6 +10,8 @@ import type { UserMount } from './launcher/mount-messages.ts';
 export interface PreparedContainer {
   uidBase: number;
   mounts: readonly UserMount[];
+  /** File of a writable layer on disk. */
+  disk?: string;
   netns?: string;
   stdout: string;
   stderr: string;
@@ -17,7 +19,8 @@ export interface PreparedContainer {
 }
 
 /** The launcher's orders for a container. */
-export function planStart(spec: ContainerSpec, prepared: PreparedContainer): StartPlan {
+export function planStart(spec: ContainerSpec, given: PreparedContainer): StartPlan {
+  const { disk, ...prepared } = given;
   // A user's own file at the same place is the one that counts
   const targets = new Set(prepared.mounts.map(({ target }) => target));
   const files = Object.entries(spec.files ?? {})
@@ -29,7 +32,7 @@ export function planStart(spec: ContainerSpec, prepared: PreparedContainer): Sta
     id: spec.id,
     hostname: spec.hostname,
     layers: spec.layers,
-    upper: planUpper(spec),
+    upper: planUpper(spec, disk),
     skeleton: planSkeleton(
       files.map(({ target }) => target),
       binds.map(({ target }) => target),
@@ -47,9 +50,10 @@ export function planStart(spec: ContainerSpec, prepared: PreparedContainer): Sta
   };
 }
 
-function planUpper(spec: ContainerSpec): UpperPlan {
+function planUpper(spec: ContainerSpec, disk: string | undefined): UpperPlan {
   const { upperDir, resources } = spec;
   if (upperDir === undefined) {
+    if (disk !== undefined) return { kind: 'disk', image: disk };
     const { diskBytes: bytes, inodes } = resources;
     return { kind: 'memory', bytes, inodes: inodes ?? defaultInodes(bytes) };
   }

@@ -6,10 +6,10 @@ import {
 } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 
-/** A file system to be made: its type, options of fsconfig(2), MOUNT_ATTR_ bits. */
+/** A file system to be made: its type, options of fsconfig(2) (undefined: a flag), MOUNT_ATTR_ bits. */
 export interface FileSystem {
   type: string;
-  options: Readonly<Record<string, string>>;
+  options: Readonly<Record<string, string | undefined>>;
   attributes: number;
 }
 

@@ -58,9 +58,13 @@ export interface StartPlan {
   listenPath?: string;
 }
 
-/** The writable layer: in memory and bounded, or a host folder that stays (`parent/name`). */
+/**
+ * The writable layer: bounded, in memory or in a file that holds an ext4; or a host folder that stays
+ * (`parent/name`).
+ */
 export type UpperPlan =
   | { kind: 'memory'; bytes: number; inodes: number }
+  | { kind: 'disk'; image: string }
   | { kind: 'folder'; parent: string; name: string };
 
 /** A path relative to the root, and what stands there if the image has nothing. */

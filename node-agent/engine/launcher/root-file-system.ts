@@ -2,6 +2,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   MOUNT_ATTR_IDMAP,
+  MOUNT_ATTR_NOATIME,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
@@ -16,6 +17,8 @@ import {
   OPEN_TREE_CLONE,
 } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
+import { newMount } from './detached-mount.ts';
+import { openLoopDevice } from './loop-device.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './messages.ts';
 import { asRangeOwner } from './range-owner.ts';
 
@@ -88,13 +91,35 @@ function makeUpper(
     attachMapped(sys, mapped);
     return { name: upper.name, volatile: false };
   }
-  // In memory, so that it ends with the container and cannot outgrow its size
+  // Both end with the container and cannot outgrow their size
   sys.mkdirat(AT_FDCWD, 'rw', 0o755);
-  const options = `mode=0755,size=${upper.bytes},nr_inodes=${upper.inodes}`;
-  sys.mount('hearth', 'rw', 'tmpfs', MS_NOSUID | MS_NODEV, options);
-  for (const folder of ['rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
-  sys.fchownat(AT_FDCWD, 'rw/upper', ids.uidBase, ids.uidBase, 0);
+  const makeFolders = (): void => {
+    for (const folder of ['rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
+  };
+  if (upper.kind === 'disk') {
+    mountDisk(sys, upper.image, ids.userns);
+    asRangeOwner(sys, ids.uidBase, makeFolders);
+  } else {
+    const options = `mode=0755,size=${upper.bytes},nr_inodes=${upper.inodes}`;
+    sys.mount('hearth', 'rw', 'tmpfs', MS_NOSUID | MS_NODEV, options);
+    makeFolders();
+    sys.fchownat(AT_FDCWD, 'rw/upper', ids.uidBase, ids.uidBase, 0);
+  }
   return { name: 'upper', volatile: true };
+}
+
+/**
+ * Mounts the ext4 of a file in this mount namespace alone: its loop device goes with the last
+ * process that sees it, so that nothing of it is left on the host whoever dies.
+ */
+function mountDisk(sys: Syscalls, image: string, userns: number): void {
+  const device = openLoopDevice(sys, image);
+  const options = { source: device.path, errors: 'remount-ro', noinit_itable: undefined };
+  const mount = newMount(sys, { type: 'ext4', options, attributes: SAFE | MOUNT_ATTR_NOATIME });
+  sys.close(device.fd);
+  sys.mountSetattr(mount, '', AT_EMPTY_PATH, { set: MOUNT_ATTR_IDMAP, userns });
+  sys.moveMount(mount, '', AT_FDCWD, 'rw', MOVE_MOUNT_F_EMPTY_PATH);
+  sys.close(mount);
 }
 
 function attachMapped(

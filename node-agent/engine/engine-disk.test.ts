@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { ContainerResources } from './container-spec.ts';
+import { createEngine } from './engine.ts';
+import { missingForContainers } from './testing/busybox-layer.ts';
+import { type EngineWorld, makeEngineWorld, says } from './testing/engine-world.ts';
+
+const MIB = 1024 * 1024;
+const missing = ['/dev/loop-control', '/usr/sbin/mkfs.ext4'].find((path) => !existsSync(path));
+const skip = missingForContainers() ?? (missing === undefined ? false : `needs ${missing}`);
+
+/** Files behind loop devices of this machine. */
+function loopFiles(): string[] {
+  return readdirSync('/sys/block')
+    .filter((name) => name.startsWith('loop'))
+    .map((name) => `/sys/block/${name}/loop/backing_file`)
+    .flatMap((path) => (existsSync(path) ? [readFileSync(path, 'utf8').trim()] : []));
+}
+
+async function eventually(check: () => boolean): Promise<boolean> {
+  for (let tries = 0; tries < 200 && !check(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return check();
+}
+
+describe('a writable layer on disk', { skip }, () => {
+  let world: EngineWorld;
+  before(async () => {
+    world = await makeEngineWorld();
+  });
+  after(() => world.close());
+  const onDisk = (more: Partial<ContainerResources> = {}): ContainerResources => ({
+    ...world.spec([]).resources,
+    memoryBytes: 64 * MIB,
+    diskBytes: 100 * MIB,
+    writable: 'disk',
+    ...more,
+  });
+
+  test('RES-4: ENOSPC at the limit, more than the memory that it has; the host’s disk grows by no more', async () => {
+    const bavail = () => statfsSync(world.folder).bavail * statfsSync(world.folder).bsize;
+    const free = bavail();
+    const container = await world.engine.start(
+      world.spec(
+        ['sh', '-c', 'dd if=/dev/zero of=/big bs=64k 2>&1; stat -c "size %s" /big; sleep 60'],
+        {
+          resources: onDisk(),
+        },
+      ),
+    );
+    const said = await says(container, /size \d+\n/);
+    assert.match(said, /No space left on device/);
+    const bytes = Number(/size (\d+)/.exec(said)?.[1]);
+    assert.ok(Math.abs(bytes - 100 * MIB) <= MIB, `${bytes}`);
+    assert.ok(free - bavail() <= 110 * MIB + 64 * MIB, `${free - bavail()}`);
+    const began = performance.now();
+    await container.remove();
+    assert.ok(performance.now() - began < 5000);
+    assert.equal(existsSync(join(world.options.stateDir, 'containers', container.id)), false);
+  });
+
+  test('RES-5: so many files and no more; their removal does not hold the event loop', async () => {
+    const script =
+      'mkdir /d; n=0; while true 2>/dev/null > /d/$n; do n=$((n+1)); done 2>/dev/null; echo files $n; sleep 60';
+    const container = await world.engine.start(
+      world.spec(['sh', '-c', script], { resources: onDisk({ inodes: 5000 }) }),
+    );
+    const files = Number(/files (\d+)/.exec(await says(container, /files \d+\n/))?.[1]);
+    assert.ok(Math.abs(files - 5000) <= 50, `${files}`);
+    let longestMs = 0;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    await container.remove();
+    clearInterval(timer);
+    assert.ok(longestMs < 500, `${longestMs} ms`);
+  });
+
+  test('it is an overlay’s upper layer like the one in memory', async () => {
+    const script =
+      'rm /bin/wc && ls /bin/wc; chmod 4755 /bin/busybox; stat -c "%a %u" /bin/busybox; mkdir /a; mv /a /b; ls -d /b; ' +
+      'chown 5:6 /b; stat -c %u:%g /b; grep " - overlay " /proc/self/mountinfo';
+    const { stdout, stderr } = await world.run(['sh', '-c', script], {
+      resources: onDisk(),
+      capabilities: ['CAP_CHOWN'],
+    });
+    assert.match(stdout, /^4755 0\n\/b\n5:6\n.* \/ rw,nosuid,nodev/m, stderr);
+    assert.doesNotMatch(stdout, /\/dev\/loop|containers/);
+  });
+
+  test('nothing is on the host but the file; the device goes with the container', async () => {
+    const container = await world.engine.start(
+      world.spec(['sleep', '60'], { resources: onDisk() }),
+    );
+    const file = join(world.options.stateDir, 'containers', container.id, 'disk');
+    assert.ok(loopFiles().includes(file));
+    assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), /ext4 \/dev\/loop/);
+    await container.remove();
+    assert.ok(await eventually(() => !loopFiles().some((path) => path.startsWith(file))));
+    await assert.rejects(world.run(['/no/such'], { resources: onDisk() }), {
+      code: 'EntrypointNotFound',
+    });
+    assert.ok(await eventually(() => !loopFiles().some((path) => path.startsWith(world.folder))));
+  });
+
+  test('a crash of the engine leaves nothing of one that ended meanwhile', async (t) => {
+    const options = {
+      ...world.options,
+      name: `${world.options.name.slice(0, 7)}d`,
+      stateDir: join(world.folder, 'other'),
+    };
+    const first = await createEngine(options);
+    const container = await first.start(
+      world.spec(['sh', '-c', 'echo up; sleep 60'], { resources: onDisk() }),
+    );
+    await says(container, /up/);
+    await first.close({ keepContainers: true });
+    process.kill(container.pid, 'SIGKILL');
+    const second = await createEngine(options);
+    t.after(() => second.close());
+    for (const adopted of await second.adopt()) await adopted.remove();
+    assert.deepEqual(readdirSync(join(options.stateDir, 'containers')), []);
+    assert.ok(
+      await eventually(() => !loopFiles().some((path) => path.startsWith(options.stateDir))),
+    );
+    await second.close();
+  });
+});
