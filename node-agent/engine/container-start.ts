@@ -9,8 +9,8 @@ import { ContainerFolder, type ContainerState, withoutSecrets } from './containe
 import { isOnDisk, makeDiskImage } from './disk-image.ts';
 import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
-import { failpoint } from './failpoints.ts';
 import type { ExitFiles } from './exit-files.ts';
+import { failpoint } from './failpoints.ts';
 import type { StartPlan } from './launcher/messages.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
