@@ -115,6 +115,8 @@ export const LIMITS = {
   // Node agent
   /** Of the node's memory, for all instances together. */
   agentMemoryPercent: 80,
+  /** Processes that all instances may have together: below the 32,768 that a host has by default. */
+  agentPidsMax: 24_000,
   instanceDiskBytes: 512 * MIB,
   instanceOpenFiles: 8_192,
   /** Connections through the firewall at once, of each container. */

@@ -8,7 +8,7 @@ import { Directory } from './containers/directory.ts';
 import { countedImages } from './counted-images.ts';
 import type { EventLog } from './events/event-log.ts';
 import type { ImageStore } from './images/image-store-types.ts';
-import { memoryForInstances, type NodeLoad, refusal } from './instances/admission.ts';
+import { type Demand, memoryForInstances, type NodeLoad, refusal } from './instances/admission.ts';
 import { liveGateways } from './instances/drain.ts';
 import { exposureFor } from './instances/exposure.ts';
 import { Instances } from './instances/instances.ts';
@@ -54,8 +54,9 @@ export function createWorkload(parts: AgentParts, options: WorkloadOptions): Wor
   const load = (): NodeLoad => ({
     node: config.name,
     instances: instances.all().length + instances.startingCount + containers.liveCount,
-    memoryReservedBytes: instances.memoryReservedBytes + containers.memoryReservedBytes,
+    memoryReservedBytes: instances.reserved.memoryBytes + containers.reserved.memoryBytes,
     memoryForInstancesBytes: memoryForInstances(options.memoryBytes),
+    pidsReserved: instances.reserved.pids + containers.reserved.pids,
   });
   const shared = {
     node: config.name,
@@ -64,7 +65,7 @@ export function createWorkload(parts: AgentParts, options: WorkloadOptions): Wor
     logs,
     log,
     resolvConf: parts.resolvConf,
-    refusal: (bytes: number) => refusal(load(), bytes),
+    refusal: (demand: Demand) => refusal(load(), demand),
   };
   const instances = new Instances({
     ...shared,

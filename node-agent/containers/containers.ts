@@ -6,6 +6,7 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import type { ParsedRun } from '../api/parse-run-request.ts';
 import type { ExitStatus } from '../engine/container-spec.ts';
 import type { Container } from '../engine/engine-types.ts';
+import { type Demand, sumOf } from '../instances/admission.ts';
 import { exitText } from '../instances/exit-text.ts';
 import { nameTaken, notRunning, shuttingDown, storageFault } from './faults.ts';
 import { madeUpName } from './made-up-name.ts';
@@ -15,13 +16,12 @@ import { stopContainer } from './stop-container.ts';
 
 export interface ContainersOptions extends RunParts {
   log: Log;
-  /** Why no container of so much memory can be taken now; undefined when it can. */
-  refusal(memoryBytes: number): HearthError | undefined;
+  /** Why no container of this size can be taken now; undefined when it can. */
+  refusal(demand: Demand): HearthError | undefined;
 }
 
-interface Starting {
+interface Starting extends Demand {
   name: string;
-  memoryBytes: number;
 }
 
 const ID = /^c-/;
@@ -52,11 +52,9 @@ export class Containers {
     return this.#starting.size + this.#live().length;
   }
 
-  /** Sum of the memory limits of those. */
-  get memoryReservedBytes(): number {
-    const starting = [...this.#starting.values()].map(({ memoryBytes }) => memoryBytes);
-    const running = this.#live().map(({ file }) => file.info.memoryBytes);
-    return [...starting, ...running].reduce((sum, bytes) => sum + bytes, 0);
+  /** What those were promised. */
+  get reserved(): Demand {
+    return sumOf([...this.#starting.values(), ...this.#live().map(({ file }) => file.info)]);
   }
 
   /** Starts one. @throws HearthError as `POST /v1/containers` documents */
@@ -64,11 +62,11 @@ export class Containers {
     if (this.#stopping) throw shuttingDown();
     const name = run.name ?? madeUpName((made) => this.#isTaken(made));
     if (this.#isTaken(name)) throw nameTaken(name);
-    const { memoryBytes } = run.resources;
-    const refused = this.#options.refusal(memoryBytes);
+    const { memoryBytes, pids } = run.resources;
+    const refused = this.#options.refusal({ memoryBytes, pids });
     if (refused !== undefined) throw refused;
     const id = newId('c');
-    this.#starting.set(id, { name, memoryBytes });
+    this.#starting.set(id, { name, memoryBytes, pids });
     try {
       const container = await runContainer(this.#options, run, { id, name });
       this.#watch(container);

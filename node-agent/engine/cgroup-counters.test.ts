@@ -16,7 +16,7 @@ const V2: CgroupTexts = {
   memoryStat:
     'anon 98304\nfile 1003520\nkernel 131072\ninactive_anon 94208\ninactive_file 995328\n',
   memoryEvents: 'low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\noom_group_kill 1\n',
-  pidsCurrent: '2\n',
+  pidsCurrent: '3\n',
   cpuUsage: [
     'usage_usec 1234567\nuser_usec 1000000\nsystem_usec 234567\nnr_periods 12\nnr_throttled 7\nthrottled_usec 400000\n',
   ],
@@ -29,7 +29,7 @@ const HYBRID: CgroupTexts = {
   memoryStat:
     'cache 1003520\nrss 98304\ninactive_file 1\ntotal_cache 1003520\ntotal_inactive_file 995328\n',
   memoryEvents: 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n',
-  pidsCurrent: '2\n',
+  pidsCurrent: '3\n',
   cpuUsage: ['usage_usec 1234567\nuser_usec 1000000\nsystem_usec 234567\nnice_usec 0\n'],
   cpuThrottle:
     'nr_periods 12\nnr_throttled 7\nthrottled_time 400000000\nnr_bursts 0\nburst_time 0\n',

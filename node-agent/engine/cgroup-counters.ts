@@ -1,3 +1,4 @@
+import { INIT_PROCESSES } from './cgroup-limits.ts';
 import type { ContainerStats } from './container-stats.ts';
 
 /** Texts of the files of CgroupFiles, as the kernel gave them; '' for one that is missing. */
@@ -102,7 +103,10 @@ export function containerStats(
       inactiveFileBytes: inactiveFileOf(texts.memoryStat),
       oomKills: parseOomKills(texts.memoryEvents),
     },
-    pids: { current: parseNumber(texts.pidsCurrent), limit: limits.pids },
+    pids: {
+      current: Math.max(0, parseNumber(texts.pidsCurrent) - INIT_PROCESSES),
+      limit: limits.pids,
+    },
     ...(link === undefined
       ? {}
       : {

@@ -11,6 +11,10 @@ export interface CgroupWrite {
 const PERIOD_US = 100_000;
 /** Least quota that the kernel takes: sched(7), 1 ms. */
 const QUOTA_US_MIN = 1000;
+/** v1: a quarter of the memory may be buffers of TCP. */
+const TCP_SHARE = 4;
+/** Its init, which is there beside what the container runs. */
+export const INIT_PROCESSES = 1;
 const WEIGHT_DEFAULT = 100;
 const SHARES_DEFAULT = 1024;
 
@@ -53,7 +57,7 @@ function planV2(folder: string, resources: ContainerResources): CgroupWrite[] {
     write('memory.oom.group', 1, true),
     write('cpu.max', `${quotaUs(cpuMillis)} ${PERIOD_US}`),
     ...(cpuWeight === undefined ? [] : [write('cpu.weight', cpuWeight, true)]),
-    write('pids.max', pids),
+    write('pids.max', pids + INIT_PROCESSES),
   ];
 }
 
@@ -78,11 +82,16 @@ function planV1(
     write('memory', 'memory.limit_in_bytes', { value: memoryBytes }),
     // Memory and swap together, so that the limit cannot be swapped away
     write('memory', 'memory.memsw.limit_in_bytes', memsw),
+    // Buffers of TCP count beside the memory, and not at all without a limit of their own
+    write('memory', 'memory.kmem.tcp.limit_in_bytes', {
+      value: Math.ceil(memoryBytes / TCP_SHARE),
+      optional: true,
+    }),
     write('cpu', 'cpu.cfs_period_us', { value: PERIOD_US }),
     write('cpu', 'cpu.cfs_quota_us', { value: quotaUs(cpuMillis) }),
     ...(cpuWeight === undefined
       ? []
       : [write('cpu', 'cpu.shares', { value: sharesOf(cpuWeight), optional: true })]),
-    write('pids', 'pids.max', { value: pids }),
+    write('pids', 'pids.max', { value: pids + INIT_PROCESSES }),
   ];
 }

@@ -45,9 +45,10 @@ test('a hybrid machine has its limits on v1, its kill switch and freezer on v2',
   assert.deepEqual(limitsOf(layout), {
     'memory/memory.limit_in_bytes': '1000',
     'memory/memory.memsw.limit_in_bytes': '1000',
+    'memory/memory.kmem.tcp.limit_in_bytes': '250',
     'cpu,cpuacct/cpu.cfs_period_us': '100000',
     'cpu,cpuacct/cpu.cfs_quota_us': '25000',
-    'pids/pids.max': '7',
+    'pids/pids.max': '8',
   });
 });
 
@@ -76,7 +77,7 @@ test('a pure v2 machine has everything in one folder, with controllers switched 
     'memory.swap.max': '0',
     'memory.oom.group': '1',
     'cpu.max': '25000 100000',
-    'pids.max': '7',
+    'pids.max': '8',
   });
   const enabled = planEngineCgroup(layout, 'e').flatMap(({ writes }) =>
     writes.map(({ path }) => path),
@@ -110,7 +111,7 @@ test('what a kernel may lack is optional, the limits themselves are not', () => 
   );
   assert.deepEqual(optional, [
     ['memory.swap.max', 'memory.oom.group', 'cpu.weight'],
-    ['memory.memsw.limit_in_bytes', 'cpu.shares'],
+    ['memory.memsw.limit_in_bytes', 'memory.kmem.tcp.limit_in_bytes', 'cpu.shares'],
   ]);
 });
 

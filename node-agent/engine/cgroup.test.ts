@@ -43,7 +43,7 @@ test('in a tree whose top holds processes, as in a container, they move to a lea
   assert.deepEqual(['memory.max', 'cpu.max', 'pids.max'].map(file), [
     '67108864',
     '50000 100000',
-    '20',
+    '21',
   ]);
   await cgroup.remove();
   cgroups.removeAll();

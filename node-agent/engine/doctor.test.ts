@@ -8,6 +8,14 @@ import {
   checkRelease,
   checkUserNamespaces,
 } from './doctor.ts';
+import {
+  checkFreezer,
+  checkLoopDevices,
+  checkMergedPages,
+  checkRouteLocalnet,
+  checkSwap,
+  checkSysResource,
+} from './doctor-limits.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 
 test('a kernel before 5.19 fails', () => {
@@ -27,6 +35,23 @@ test('values of the machine are judged as documented', () => {
   assert.equal(checkCorePattern('core').ok, 'pass');
 });
 
+test('what makes limits hold less well is a warning', () => {
+  const swaps = 'Filename\tType\tSize\tUsed\tPriority\n';
+  assert.equal(checkSwap(swaps, false).ok, 'pass');
+  assert.equal(checkSwap(`${swaps}/dev/sda2 partition 1 0 -2\n`, true).ok, 'pass');
+  assert.equal(checkSwap(`${swaps}/dev/sda2 partition 1 0 -2\n`, false).ok, 'warn');
+  assert.equal(checkFreezer({ version: 'v1', v1: { memory: '/c/memory' } }).ok, 'warn');
+  assert.equal(checkFreezer({ version: 'v1', v1: { freezer: '/c/freezer' } }).ok, 'pass');
+  assert.equal(checkFreezer({ version: 'v2', v1: {}, v2: '/c' }).ok, 'pass');
+  assert.equal(checkSysResource('CapEff:\t000001ffffffffff\n').ok, 'pass');
+  assert.equal(checkSysResource('CapEff:\t00000000a80425fb\n').ok, 'warn');
+  assert.equal(checkLoopDevices(false).ok, 'warn');
+  assert.equal(checkRouteLocalnet('1\n').ok, 'warn');
+  assert.equal(checkRouteLocalnet('0\n').ok, 'pass');
+  assert.equal(checkMergedPages('1\n').ok, 'warn');
+  assert.equal(checkMergedPages('').ok, 'pass');
+});
+
 test('on a machine that can run containers nothing fails', {
   skip: missingForContainers() ?? false,
 }, async () => {
@@ -35,5 +60,5 @@ test('on a machine that can run containers nothing fails', {
     checks.filter(({ ok }) => ok === 'fail'),
     [],
   );
-  assert.ok(checks.length >= 12);
+  assert.ok(checks.length >= 18);
 });

@@ -1,17 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseCgroupLayout } from './cgroup-layout.ts';
-
-/** One finding about this machine. */
-export interface Check {
-  name: string;
-  ok: 'pass' | 'warn' | 'fail';
-  /** What was found, as a value. */
-  found: string;
-  /** What it means for the user, and what to do if it is not well. */
-  meaning: string;
-}
+import { type CgroupLayout, parseCgroupLayout } from './cgroup-layout.ts';
+import { type Check, check, readText } from './doctor-check.ts';
+import { checkLimits } from './doctor-limits.ts';
 
 const FREE_BYTES_MIN = 2 * 1024 ** 3;
 const PROGRAM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin'];
@@ -22,11 +14,13 @@ const PROGRAM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/s
  * syscalls, so importing this is cheap.
  */
 export async function checkKernel(stateDir: string = tmpdir()): Promise<Check[]> {
+  const { controllers, layout } = readLayout();
   return [
     checkRoot(),
     checkRelease(release()),
     checkNode(process.version),
-    checkCgroups(),
+    checkCgroups(layout, controllers),
+    ...checkLimits(layout),
     await checkOverlay(),
     await checkMappedMounts(stateDir),
     checkSeccomp(),
@@ -38,10 +32,6 @@ export async function checkKernel(stateDir: string = tmpdir()): Promise<Check[]>
     checkCorePattern(readText('/proc/sys/kernel/core_pattern')),
     checkDisk(stateDir),
   ];
-}
-
-function check(name: string, ok: Check['ok'], found: string, meaning: string): Check {
-  return { name, ok, found, meaning };
 }
 
 function checkRoot(): Check {
@@ -65,11 +55,14 @@ export function checkNode(version: string): Check {
   return check('node', ok ? 'pass' : 'fail', version, meaning);
 }
 
-function checkCgroups(): Check {
+function readLayout(): { layout: CgroupLayout | undefined; controllers: string } {
   const mounts = readText('/proc/mounts');
   const v2 = / (\S+) cgroup2 /.exec(mounts)?.[1];
   const controllers = v2 === undefined ? '' : readText(`${v2}/cgroup.controllers`);
-  const layout = parseCgroupLayout(mounts, controllers);
+  return { layout: parseCgroupLayout(mounts, controllers), controllers };
+}
+
+function checkCgroups(layout: CgroupLayout | undefined, controllers: string): Check {
   if (layout === undefined) {
     return check('cgroups', 'fail', 'no memory controller', 'mount cgroup2 on /sys/fs/cgroup');
   }
@@ -175,12 +168,4 @@ function checkDisk(stateDir: string): Check {
   const meaning = 'images and layers need room; 2 GiB is the least to begin with';
   const found = `${(free / 1024 ** 3).toFixed(1)} GiB free at ${at}`;
   return check('disk', free >= FREE_BYTES_MIN ? 'pass' : 'warn', found, meaning);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

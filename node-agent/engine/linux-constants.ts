@@ -97,6 +97,8 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 // resource.h
 export const RLIMIT_CORE = 4;
+export const RLIMIT_NICE = 13;
+export const RLIMIT_RTPRIO = 14;
 export const RLIMIT_NOFILE = 7;
 
 // poll.h, wait.h, signal.h

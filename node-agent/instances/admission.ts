@@ -9,6 +9,25 @@ export interface NodeLoad {
   memoryReservedBytes: number;
   /** Memory that instances may have together. */
   memoryForInstancesBytes: number;
+  /** Processes that instances may have already, by their limits. */
+  pidsReserved: number;
+}
+
+/** What an instance is promised. */
+export interface Demand {
+  memoryBytes: number;
+  pids: number;
+}
+
+/** What instances were promised together. */
+export function sumOf(demands: readonly Demand[]): Demand {
+  return demands.reduce(
+    (sum, { memoryBytes, pids }) => ({
+      memoryBytes: sum.memoryBytes + memoryBytes,
+      pids: sum.pids + pids,
+    }),
+    { memoryBytes: 0, pids: 0 },
+  );
 }
 
 /** The share of a node's memory that instances may have; the rest is for daemons and page cache. */
@@ -16,12 +35,24 @@ export function memoryForInstances(nodeMemoryBytes: number): number {
   return Math.floor((nodeMemoryBytes * LIMITS.agentMemoryPercent) / 100);
 }
 
-/** NodeFull when an instance of `memoryBytes` does not fit; undefined when it does. */
-export function refusal(load: NodeLoad, memoryBytes: number): HearthError | undefined {
+/** NodeFull when an instance does not fit; undefined when it does. */
+export function refusal(load: NodeLoad, { memoryBytes, pids }: Demand): HearthError | undefined {
   if (load.instances >= LIMITS.agentInstancesMax) {
     return new HearthError(
       'NodeFull',
       `node "${load.node}" runs ${load.instances} instances, limit ${LIMITS.agentInstancesMax}`,
+    );
+  }
+  const freePids = LIMITS.agentPidsMax - load.pidsReserved;
+  if (pids > freePids) {
+    return new HearthError(
+      'NodeFull',
+      `node "${load.node}" has ${Math.max(0, freePids)} processes left for instances of ` +
+        `${LIMITS.agentPidsMax}, asked are ${pids}`,
+      {
+        hint: 'lower the function’s pids, stop other functions, or add a node',
+        details: { ...load, pids },
+      },
     );
   }
   const freeBytes = load.memoryForInstancesBytes - load.memoryReservedBytes;

@@ -13,6 +13,7 @@ import type { ContainerLog } from '../logs/container-log.ts';
 import type { Logs } from '../logs/logs.ts';
 import type { InstanceFiles } from '../state/instance-files.ts';
 import type { RecordWriter } from '../state/record-writer.ts';
+import { type Demand, sumOf } from './admission.ts';
 import { drainInstance } from './drain-instance.ts';
 import { endInstance } from './end-instance.ts';
 import { EndedInstances } from './ended-instances.ts';
@@ -34,15 +35,14 @@ export interface InstancesOptions extends StartParts {
   metrics: AgentMetrics;
   log: Log;
   onEvent: EngineEventListener;
-  /** Why no container of so much memory can be taken now; undefined when it can. */
-  refusal(memoryBytes: number): HearthError | undefined;
+  /** Why no container of this size can be taken now; undefined when it can. */
+  refusal(demand: Demand): HearthError | undefined;
   expose: Expose;
   /** Names of the gateways that live now. Rejects while the store is away. */
   liveGateways(): Promise<string[]>;
 }
 
-interface Starting {
-  memoryBytes: number;
+interface Starting extends Demand {
   container?: Container;
 }
 
@@ -81,11 +81,10 @@ export class Instances {
     return this.#starting.size;
   }
 
-  /** Sum of the memory limits of instances and starts in progress. */
-  get memoryReservedBytes(): number {
-    const starting = [...this.#starting.values()].map((start) => start.memoryBytes);
-    const running = [...this.#instances.values()].map((instance) => instance.limits.memoryBytes);
-    return [...starting, ...running].reduce((sum, bytes) => sum + bytes, 0);
+  /** What instances and starts in progress were promised. */
+  get reserved(): Demand {
+    const running = this.all().map(({ container }) => container.spec.resources);
+    return sumOf([...this.#starting.values(), ...running]);
   }
 
   /**
@@ -173,10 +172,10 @@ export class Instances {
 
   async #admitAndStart(request: StartInstanceRequest): Promise<InstanceRecord> {
     if (this.#stopping) throw shuttingDown();
-    const refused = this.#options.refusal(request.memoryBytes);
+    const refused = this.#options.refusal(request);
     if (refused !== undefined) throw refused;
     const id = newId('i');
-    const starting: Starting = { memoryBytes: request.memoryBytes };
+    const starting: Starting = { memoryBytes: request.memoryBytes, pids: request.pids };
     this.#starting.set(id, starting);
     try {
       return await this.#startAdmitted(id, request, starting);

@@ -4,7 +4,7 @@
  * too, and leaves the containers alone.
  */
 import { failpoint } from '../failpoints.ts';
-import { PR_SET_CHILD_SUBREAPER } from '../linux-constants.ts';
+import { PR_SET_CHILD_SUBREAPER, RLIMIT_NICE, RLIMIT_RTPRIO } from '../linux-constants.ts';
 import { containerFilter } from '../seccomp.ts';
 import { engineArch } from '../syscall-numbers.ts';
 import { syscalls } from '../syscalls.ts';
@@ -25,6 +25,8 @@ const context = {
 };
 // A container that another runtime made becomes a child of this process when the runtime ends
 syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1);
+// For every container to come: no better priority than the launcher's, and no real time
+for (const limit of [RLIMIT_NICE, RLIMIT_RTPRIO]) syscalls.setrlimit(limit, 0, 0);
 rehearse(context.filter);
 failpoint('launcher.rehearsed');
 new LauncherLoop(context, CONTROL_FD).run();
