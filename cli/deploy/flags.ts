@@ -1,6 +1,11 @@
 import type { PartialSpec } from '../../lib/spec/defaults.ts';
-import { NUMBER_FIELDS, RUNTIMES, readNumber, SCALE_FIELDS } from '../../lib/spec/fields.ts';
-import type { FunctionSpec } from '../../lib/spec/spec.ts';
+import {
+  NUMBER_FIELDS,
+  OCI_RUNTIMES,
+  RUNTIMES,
+  readNumber,
+  SCALE_FIELDS,
+} from '../../lib/spec/fields.ts';
 import { suggest } from '../../lib/suggest.ts';
 import { usageError } from '../errors.ts';
 import { readPairs } from '../pairs.ts';
@@ -19,6 +24,9 @@ export interface SpecFlags {
   max?: string;
   idle?: string;
   port?: string;
+  disk?: string;
+  swap?: string;
+  shm?: string;
   file?: string;
   runtime?: string;
   handler?: string;
@@ -67,12 +75,14 @@ function fault(flag: string, text: string, result: { fault: string; hint?: strin
 function runtime(
   text: string | undefined,
   faults: string[],
-): { runtime?: FunctionSpec['runtime'] } {
+): Pick<PartialSpec, 'runtime' | 'ociRuntime'> {
   if (text === undefined) return {};
   const known = RUNTIMES.find((name) => name === text);
   if (known !== undefined) return { runtime: known };
-  const near = suggest(text, RUNTIMES);
+  if (OCI_RUNTIMES.includes(text)) return { ociRuntime: text };
+  const all = [...RUNTIMES, ...OCI_RUNTIMES];
+  const near = suggest(text, all);
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
-  faults.push(`--runtime must be ${RUNTIMES.join(', ')}: current value is "${text}"${hint}`);
+  faults.push(`--runtime must be ${all.join(', ')}: current value is "${text}"${hint}`);
   return {};
 }

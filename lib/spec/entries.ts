@@ -1,3 +1,5 @@
+import { suggest } from '../suggest.ts';
+import { LIST_FIELDS, type ListField, NAME_FIELDS, tmpfsBytes } from './container-keys.ts';
 import type { PartialSpec } from './defaults.ts';
 import { checkEnvSize, checkEnvVariable } from './env.ts';
 import {
@@ -5,16 +7,26 @@ import {
   NUMBER_FIELDS,
   type NumberField,
   numberRule,
+  OCI_RUNTIMES,
   pathFault,
   RUNTIMES,
   readNumber,
   SCALE_FIELDS,
 } from './fields.ts';
 import { type SpecProblem, showValue } from './problems.ts';
-import { checkScale, entryProblems, nameProblem, unknownKey } from './schema.ts';
+import {
+  checkScale,
+  checkTogether,
+  entryProblems,
+  listProblems,
+  nameFault,
+  nameProblem,
+  tmpfsFault,
+  unknownKey,
+} from './schema.ts';
 
 /** A key of a `function.yaml` with its value as written and its place. */
-export type FileEntry = ScalarEntry | MapEntry;
+export type FileEntry = ScalarEntry | MapEntry | ListEntry;
 
 interface Placed {
   key: string;
@@ -34,6 +46,19 @@ interface MapEntry extends Placed {
   entries: FileEntry[];
 }
 
+interface ListEntry extends Placed {
+  kind: 'list';
+  items: ListItem[];
+}
+
+/** One value of a list. */
+export interface ListItem {
+  line: number;
+  column: number;
+  value: unknown;
+  source: string;
+}
+
 /** All keys of a `function.yaml`. */
 const FILE_KEYS: readonly string[] = [
   'name',
@@ -42,6 +67,9 @@ const FILE_KEYS: readonly string[] = [
   'handler',
   ...MAP_KEYS,
   ...NUMBER_FIELDS.map((field) => field.fileKey),
+  ...LIST_FIELDS.map((field) => field.key),
+  ...NAME_FIELDS.map((field) => field.key),
+  'tmpfs',
   'scale',
 ];
 
@@ -52,6 +80,7 @@ export function readSpecEntries(entries: readonly FileEntry[]): {
 } {
   const read = new EntryReader();
   for (const entry of entries) read.top(entry);
+  read.together(entries);
   return { spec: read.spec, problems: read.problems };
 }
 
@@ -64,10 +93,15 @@ class EntryReader {
   top(entry: FileEntry): void {
     const { key } = entry;
     const number = NUMBER_FIELDS.find((field) => field.fileKey === key);
+    const list = LIST_FIELDS.find((field) => field.key === key);
+    const name = NAME_FIELDS.find((field) => field.key === key);
     if (number !== undefined) {
       const value = this.#number(number, '', entry);
       if (value !== undefined) this.spec[number.specKey] = value;
-    } else if (key === 'scale') this.#scale(entry);
+    } else if (list !== undefined) this.#list(list, entry);
+    else if (name !== undefined) this.#name(name, entry);
+    else if (key === 'tmpfs') this.#tmpfs(entry);
+    else if (key === 'scale') this.#scale(entry);
     else if (key === 'env') this.#env(entry);
     else if (key === 'labels' || key === 'buildArgs') this.#entries(key, entry);
     else if (FILE_KEYS.includes(key)) this.#text(key as TextKey, entry);
@@ -75,15 +109,13 @@ class EntryReader {
   }
 
   #text(key: TextKey, entry: FileEntry): void {
-    const value = entry.kind === 'scalar' ? entry.value : {};
+    const value = entryValue(entry);
     if (key === 'name') {
       const problem = nameProblem(value);
       if (problem !== undefined) this.#say(entry, problem);
       else this.spec.name = String(value);
     } else if (key === 'runtime') {
-      const runtime = RUNTIMES.find((candidate) => candidate === value);
-      if (runtime !== undefined) this.spec.runtime = runtime;
-      else this.#invalid(entry, key, `must be one of ${RUNTIMES.join(', ')}`);
+      this.#runtime(entry, value);
     } else {
       const fault = pathFault(value, { mayBeEmpty: key === 'handler' });
       if (fault === undefined) this.spec[key] = String(value);
@@ -96,7 +128,7 @@ class EntryReader {
     // A quoted "3" is text where a plain number is meant, as the published schema says.
     const isText = entry.kind === 'scalar' && typeof entry.value === 'string';
     const isNumber = entry.kind === 'scalar' && typeof entry.value === 'number';
-    if (entry.kind === 'map' || !(isNumber || (isText && field.unit !== 'count'))) {
+    if (entry.kind !== 'scalar' || !(isNumber || (isText && field.unit !== 'count'))) {
       this.#invalid(entry, path, numberRule(field));
       return undefined;
     }
@@ -106,9 +138,71 @@ class EntryReader {
     return undefined;
   }
 
+  #runtime(entry: FileEntry, value: unknown): void {
+    const runtime = RUNTIMES.find((candidate) => candidate === value);
+    const other = OCI_RUNTIMES.find((candidate) => candidate === value);
+    if (runtime !== undefined) this.spec.runtime = runtime;
+    else if (other !== undefined) this.#otherRuntime(entry, other);
+    else {
+      const all = [...RUNTIMES, ...OCI_RUNTIMES];
+      const near = typeof value === 'string' ? suggest(value, all) : undefined;
+      const more = near === undefined ? '' : ` (did you mean ${near}?)`;
+      this.#invalid(entry, 'runtime', `must be one of ${all.join(', ')}${more}`);
+    }
+  }
+
+  /** A well-known one may be named in two places. */
+  #otherRuntime(entry: FileEntry, name: string): void {
+    const { ociRuntime } = this.spec;
+    if (ociRuntime === undefined || ociRuntime === name) this.spec.ociRuntime = name;
+    else this.#invalid(entry, entry.key, `names another runtime than before, "${ociRuntime}"`);
+  }
+
+  #list(field: ListField, entry: FileEntry): void {
+    if (entry.kind === 'scalar' && entry.value === null) return;
+    if (entry.kind !== 'list') {
+      this.#invalid(entry, field.key, 'must be a list of texts');
+      return;
+    }
+    const values = entry.items.map(({ value }) => value);
+    for (const problem of listProblems(field, values)) {
+      const at = entry.items[Number(/\[(\d+)\]$/.exec(problem.path)?.[1])] ?? entry;
+      this.problems.push({ ...problem, line: at.line, column: at.column });
+    }
+    this.spec[field.key] = values.map(String);
+  }
+
+  #name(field: (typeof NAME_FIELDS)[number], entry: FileEntry): void {
+    const fault = nameFault(field, entryValue(entry));
+    if (fault !== undefined) this.#invalid(entry, field.key, fault);
+    else if (field.key === 'ociRuntime') this.#otherRuntime(entry, String(entryValue(entry)));
+    else this.spec.network = String(entryValue(entry));
+  }
+
+  #tmpfs(entry: FileEntry): void {
+    const tmpfs: Record<string, number> = {};
+    const sizes = this.#map(entry, 'paths to sizes');
+    for (const part of this.#parts(entry)) {
+      const bytes = tmpfsBytes(sizes.get(part.key));
+      const fault = tmpfsFault(part.key, bytes);
+      if (fault !== undefined) this.#invalid(part, `tmpfs.${part.key.slice(0, 64)}`, fault);
+      else if (bytes !== undefined) tmpfs[part.key] = bytes;
+    }
+    this.spec.tmpfs = tmpfs;
+  }
+
+  /** Faults of keys that are seen together, at the first of them. */
+  together(entries: readonly FileEntry[]): void {
+    for (const problem of checkTogether(this.spec)) {
+      const fileKey = NUMBER_FIELDS.find(({ specKey }) => specKey === problem.path)?.fileKey;
+      const at = entries.find(({ key }) => key === (fileKey ?? problem.path)) ?? entries[0];
+      if (at !== undefined) this.#say(at, problem);
+    }
+  }
+
   #scale(entry: FileEntry): void {
-    if (entry.kind === 'scalar') {
-      if (entry.value !== null)
+    if (entry.kind !== 'map') {
+      if (entryValue(entry) !== null)
         this.#invalid(entry, 'scale', 'must be a mapping of min, max, idle');
       return;
     }
@@ -156,11 +250,11 @@ class EntryReader {
     return entry.kind === 'map' ? entry.entries : [];
   }
 
-  #map(entry: FileEntry): Map<string, unknown> {
+  #map(entry: FileEntry, what = 'names to text'): Map<string, unknown> {
     if (entry.kind === 'map') {
       return new Map(entry.entries.map((part) => [part.key, entryValue(part)]));
     }
-    if (entry.value !== null) this.#invalid(entry, entry.key, 'must be a mapping of names to text');
+    if (entryValue(entry) !== null) this.#invalid(entry, entry.key, `must be a mapping of ${what}`);
     return new Map();
   }
 
@@ -176,12 +270,13 @@ class EntryReader {
 }
 
 function entryValue(entry: FileEntry): unknown {
+  if (entry.kind === 'list') return [];
   return entry.kind === 'map' ? {} : entry.value;
 }
 
 /** The value as the file has it: `64KB` without quotes. */
 function showEntry(entry: FileEntry): string {
-  if (entry.kind === 'map') return 'a mapping';
+  if (entry.kind !== 'scalar') return entry.kind === 'map' ? 'a mapping' : 'a list';
   if (typeof entry.value === 'object' && entry.value !== null) return showValue(entry.value);
   if (entry.value === null) return 'empty';
   const text = entry.source === '' ? '""' : entry.source.replace(/\s+/g, ' ');

@@ -19,10 +19,12 @@ export interface NumberField<Key extends string> {
   min: number;
   max: number;
   doc: string;
+  /** May be left out of a whole spec: the node has a default. */
+  optional?: boolean;
 }
 
 type NumberKey = {
-  [K in keyof FunctionSpec]: FunctionSpec[K] extends number ? K : never;
+  [K in keyof FunctionSpec]-?: NonNullable<FunctionSpec[K]> extends number ? K : never;
 }[keyof FunctionSpec];
 
 const L = LIMITS;
@@ -43,6 +45,24 @@ export const NUMBER_FIELDS: readonly NumberField<NumberKey>[] = [
   ),
   field('graceMs', 'grace', 'duration', [0, L.graceMsMax], 'Between SIGTERM and SIGKILL'),
   field('concurrency', 'concurrency', 'count', [1, L.concurrencyMax], 'Requests at once'),
+  optional('diskBytes', 'disk', 'bytes', [L.containerDiskBytesMin, L.containerDiskBytesMax], {
+    doc: 'What it may write beside its volumes',
+  }),
+  optional('inodes', 'inodes', 'count', [L.containerInodesMin, L.containerInodesMax], {
+    doc: 'Files and folders that it may write',
+  }),
+  optional('shmBytes', 'shm', 'bytes', [L.containerShmBytesMin, L.memoryBytesMax], {
+    doc: 'Size of /dev/shm, counted as memory',
+  }),
+  optional('swapBytes', 'swap', 'bytes', [0, L.memoryBytesMax], {
+    doc: 'Swap beside the memory',
+  }),
+  optional('cpuWeight', 'cpuWeight', 'count', [1, L.containerCpuWeightMax], {
+    doc: 'Share of a busy machine',
+  }),
+  optional('openFiles', 'openFiles', 'count', [L.containerOpenFilesMin, L.containerOpenFilesMax], {
+    doc: 'Open files and sockets of a process',
+  }),
 ];
 
 /** Every number of `scale`. */
@@ -55,6 +75,16 @@ export const SCALE_FIELDS: readonly NumberField<keyof ScaleSpec>[] = [
 /** The values of `runtime`. */
 export const RUNTIMES: readonly FunctionSpec['runtime'][] = ['dockerfile', 'node', 'python'];
 
+/** OCI runtimes that `runtime` in a file or flag may name instead, which sets `ociRuntime`. */
+export const OCI_RUNTIMES: readonly string[] = [
+  'runc',
+  'crun',
+  'youki',
+  'runsc',
+  'kata',
+  'kata-runtime',
+];
+
 /** Keys whose value is a map of names to text. */
 export const MAP_KEYS = ['buildArgs', 'env', 'labels'] as const;
 
@@ -66,6 +96,16 @@ function field<Key extends string>(
   doc: string,
 ): NumberField<Key> {
   return { specKey, fileKey, unit, min, max, doc };
+}
+
+function optional<Key extends string>(
+  specKey: Key,
+  fileKey: string,
+  unit: NumberUnit,
+  bounds: [number, number],
+  { doc }: { doc: string },
+): NumberField<Key> {
+  return { ...field(specKey, fileKey, unit, bounds, doc), optional: true };
 }
 
 const PARSERS: Readonly<Record<NumberUnit, (text: string) => number | undefined>> = {

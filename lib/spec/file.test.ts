@@ -35,6 +35,20 @@ describe('parseSpecFile', () => {
       'grace: 0',
       'concurrency: 1',
       'scale: { min: 1, max: 3, idle: 2m }',
+      'disk: 1Gi',
+      'inodes: 5000',
+      'shm: 16Mi',
+      'swap: 0',
+      'cpuWeight: 50',
+      'openFiles: 512',
+      'egress: [10.1.0.0/16, "10.2.0.1/32:5432"]',
+      'volumes:',
+      '  - data:/data',
+      '  - /srv/models:/models:ro',
+      'tmpfs: { /run: 16Mi }',
+      'network: shop',
+      'aliases: [db]',
+      'ociRuntime: runc',
     ].join('\n');
     assert.deepEqual(parseSpecFile(text, 'function.yaml'), {
       name: 'hello',
@@ -53,6 +67,18 @@ describe('parseSpecFile', () => {
       graceMs: 0,
       concurrency: 1,
       scale: { min: 1, max: 3, idleMs: 120_000 },
+      diskBytes: 1024 ** 3,
+      inodes: 5000,
+      shmBytes: 16 * 1024 * 1024,
+      swapBytes: 0,
+      cpuWeight: 50,
+      openFiles: 512,
+      egress: ['10.1.0.0/16', '10.2.0.1/32:5432'],
+      volumes: ['data:/data', '/srv/models:/models:ro'],
+      tmpfs: { '/run': 16 * 1024 * 1024 },
+      network: 'shop',
+      aliases: ['db'],
+      ociRuntime: 'runc',
     });
   });
 
@@ -61,6 +87,14 @@ describe('parseSpecFile', () => {
     assert.deepEqual(parseSpecFile('# nothing\n', 'f'), {});
     assert.deepEqual(parseSpecFile('env:\nscale:\n', 'f'), { env: {} });
     assert.deepEqual(parseSpecFile('cpu: "500m"', 'f'), { cpuMillis: 500 });
+  });
+
+  it('takes an OCI runtime as `runtime`, also beside a language’s', () => {
+    assert.deepEqual(parseSpecFile('runtime: runsc', 'f'), { ociRuntime: 'runsc' });
+    const both = { runtime: 'node', ociRuntime: 'my-runc' };
+    assert.deepEqual(parseSpecFile('runtime: node\nociRuntime: my-runc', 'f'), both);
+    const twice = parseSpecFile('runtime: runc\nociRuntime: runc', 'f');
+    assert.deepEqual(twice, { ociRuntime: 'runc' });
   });
 
   it('takes an alias where its anchor is', () => {
@@ -99,6 +133,39 @@ describe('parseSpecFile', () => {
       'timeout must be a time from 100ms to 15m, such as 30s: current value is 0',
     ],
     ['cpu: abc', 'ConfigInvalid', 'cpu must be cores from 0.01 to 64, such as 0.5 or 500m'],
+    ['runtime: rucn', 'ConfigInvalid', '(did you mean runc?): current value is rucn'],
+    [
+      'runtime: runc\nociRuntime: crun',
+      'ConfigInvalid',
+      'function.yaml:2: ociRuntime names another',
+    ],
+    ['ociRuntime: ../runc', 'ConfigInvalid', 'ociRuntime must match'],
+    ['egress: 10.0.0.0/8', 'ConfigInvalid', 'egress must be a list of texts'],
+    [
+      'egress:\n  - 10.0.0.0/8\n  - nowhere',
+      'ConfigInvalid',
+      'function.yaml:3: egress[1] must be an',
+    ],
+    ['egress: [10.0.0.0/8:0]', 'ConfigInvalid', 'egress[0] has a port'],
+    ['volumes: [data]', 'ConfigInvalid', 'volumes[0] must be VOLUME:TARGET[:ro]'],
+    ['volumes: [data:/../etc]', 'ConfigInvalid', 'volumes[0] has a target that is not plain'],
+    ['volumes: [data:/proc/sys]', 'ConfigInvalid', 'volumes[0] has a target in /proc'],
+    ['volumes: [Data:/data]', 'ConfigInvalid', 'volumes[0] names a volume that does not match'],
+    ['volumes: [{a: 1}]', 'ConfigInvalid', 'volumes[0] must be text'],
+    [
+      'tmpfs: { /data: 1Mi }\nvolumes: [a:/data]',
+      'ConfigInvalid',
+      'function.yaml:1: tmpfs: two mounts at "/data"',
+    ],
+    ['tmpfs: { /run: 1 }', 'ConfigInvalid', 'tmpfs./run must be a size from 4 KiB'],
+    ['tmpfs: { run: 1Mi }', 'ConfigInvalid', 'has a target that is not absolute'],
+    ['aliases: [db]', 'ConfigInvalid', 'aliases need the key network'],
+    ['network: none', 'ConfigInvalid', 'network must not be none'],
+    ['network: [a]', 'ConfigInvalid', 'network must match'],
+    ['memory: 64Mi\nshm: 65Mi', 'ConfigInvalid', 'function.yaml:2: shm must be <= memory (64 MiB)'],
+    ['disk: 1Ki', 'ConfigInvalid', 'disk must be a size from 1 MiB to 256 GiB'],
+    ['cpuWeight: 0', 'ConfigInvalid', 'cpuWeight must be an integer from 1 to 10000'],
+    ['openFile: 1', 'ConfigInvalid', 'did you mean `openFiles`?'],
     [
       'concurrency: 0',
       'ConfigInvalid',
@@ -120,7 +187,7 @@ describe('parseSpecFile', () => {
     [
       'runtime: ruby',
       'ConfigInvalid',
-      'runtime must be one of dockerfile, node, python: current value is ruby',
+      'runtime must be one of dockerfile, node, python, runc, crun, youki, runsc, kata, kata-runtime: current value is ruby',
     ],
     ['dockerfile: ../Dockerfile', 'ConfigInvalid', 'must be a path inside the folder'],
     ['handler: /etc/passwd', 'ConfigInvalid', 'must be a path inside the folder'],

@@ -2,9 +2,11 @@ import {
   isAlias,
   isMap,
   isScalar,
+  isSeq,
   LineCounter,
   type Node,
   parseDocument,
+  type Scalar,
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
@@ -12,7 +14,7 @@ import { HearthError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { formatBytes } from '../units.ts';
 import type { PartialSpec } from './defaults.ts';
-import { type FileEntry, readSpecEntries } from './entries.ts';
+import { type FileEntry, type ListItem, readSpecEntries } from './entries.ts';
 import { type SpecProblem, throwProblems } from './problems.ts';
 
 export type { PartialSpec } from './defaults.ts';
@@ -116,12 +118,21 @@ class DocumentReader {
     if (isMap(node) && prefix === '') {
       return { key, ...place, kind: 'map', entries: this.#entries(node, `${key}.`) };
     }
-    if (!isScalar(node)) {
-      return { key, ...place, kind: 'scalar', value: isMap(node) ? {} : [], source: '' };
+    if (isSeq(node)) {
+      return { key, ...place, kind: 'list', items: node.items.map((item) => this.#item(item)) };
     }
-    const isQuoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
-    const source = isQuoted ? JSON.stringify(node.value) : (node.source ?? String(node.value));
-    return { key, ...place, kind: 'scalar', value: node.value, source };
+    if (!isScalar(node)) {
+      return { key, ...place, kind: 'scalar', value: {}, source: '' };
+    }
+    return { key, ...place, kind: 'scalar', value: node.value, source: sourceOf(node) };
+  }
+
+  /** An entry of a list; what is no plain value is refused by its kind. */
+  #item(value: unknown): ListItem {
+    const node = isAlias(value) ? this.#resolve(value as Alias) : value;
+    const place = this.#placeOf(value);
+    if (!isScalar(node)) return { ...place, value: {}, source: '' };
+    return { ...place, value: node.value, source: sourceOf(node) };
   }
 
   #duplicate(prefix: string, key: string, place: Place): void {
@@ -143,6 +154,11 @@ class DocumentReader {
     const { line, col } = this.#lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   }
+}
+
+function sourceOf(node: Scalar): string {
+  const isQuoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
+  return isQuoted ? JSON.stringify(node.value) : (node.source ?? String(node.value));
 }
 
 interface Place {

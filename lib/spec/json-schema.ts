@@ -1,9 +1,11 @@
 import { LIMITS } from '../limits.ts';
+import { LIST_FIELDS, NAME_FIELDS } from './container-keys.ts';
 import { ENV_RESERVED, ENV_RESERVED_PREFIX } from './env.ts';
 import {
   NUMBER_FIELDS,
   type NumberField,
   type NumberUnit,
+  OCI_RUNTIMES,
   RUNTIMES,
   SCALE_FIELDS,
   showNumber,
@@ -26,17 +28,23 @@ const BARE_UNIT: Readonly<Record<NumberUnit, number>> = {
   count: 1,
 };
 
-function numberSchema(field: NumberField<string>, fallback: number): Schema {
+function numberSchema(field: NumberField<string>, fallback: number | undefined): Schema {
   const bare = BARE_UNIT[field.unit];
   const bounds = `${showNumber(field, field.min)} to ${showNumber(field, field.max)}`;
-  const description = `${field.doc}: ${bounds}, default ${showNumber(field, fallback)}`;
+  const otherwise = fallback === undefined ? 'as large as disk' : showNumber(field, fallback);
+  const description = `${field.doc}: ${bounds}, default ${otherwise}`;
   const number = { minimum: field.min / bare, maximum: field.max / bare };
   if (field.unit === 'count') return { description, type: 'integer', ...number };
   const text = { type: 'string', pattern: PATTERNS[field.unit] };
   return { description, anyOf: [text, { type: 'number', ...number }] };
 }
 
-const DEFAULTS: Readonly<Record<string, number>> = {
+const DEFAULTS: Readonly<Record<string, number | undefined>> = {
+  disk: LIMITS.instanceDiskBytes,
+  shm: LIMITS.containerShmBytesDefault,
+  swap: 0,
+  cpuWeight: LIMITS.containerCpuWeightDefault,
+  openFiles: LIMITS.instanceOpenFiles,
   port: LIMITS.portDefault,
   memory: LIMITS.memoryBytesDefault,
   cpu: LIMITS.cpuMillisDefault,
@@ -52,7 +60,7 @@ const DEFAULTS: Readonly<Record<string, number>> = {
 
 function numberProperties(fields: readonly NumberField<string>[]): Schema {
   return Object.fromEntries(
-    fields.map((field) => [field.fileKey, numberSchema(field, DEFAULTS[field.fileKey] ?? 0)]),
+    fields.map((field) => [field.fileKey, numberSchema(field, DEFAULTS[field.fileKey])]),
   );
 }
 
@@ -64,6 +72,26 @@ function textMap(description: string, pattern: string, entriesMax: number): Sche
     additionalProperties: { type: 'string' },
     maxProperties: entriesMax,
   };
+}
+
+function containerProperties(): Schema {
+  const lists = LIST_FIELDS.map(({ key, doc, max }) => [
+    key,
+    { description: doc, type: 'array', items: { type: 'string' }, maxItems: max },
+  ]);
+  const names = NAME_FIELDS.map(({ key, doc, pattern }) => [
+    key,
+    { description: doc, type: 'string', pattern: pattern.source },
+  ]);
+  const size = { anyOf: [{ type: 'string', pattern: PATTERNS.bytes }, { type: 'number' }] };
+  const tmpfs = {
+    description: 'File systems in memory: sizes by path',
+    type: 'object',
+    propertyNames: { pattern: '^/.' },
+    additionalProperties: size,
+    maxProperties: LIMITS.containerMountsMax,
+  };
+  return { ...Object.fromEntries([...lists, ...names]), tmpfs };
 }
 
 const RESERVED = `${ENV_RESERVED_PREFIX}|(${Object.keys(ENV_RESERVED).join('|')})$`;
@@ -86,8 +114,9 @@ export const FUNCTION_SCHEMA: Schema = {
       pattern: '^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$',
     },
     runtime: {
-      description: 'How the image is made; default: found from the files of the folder',
-      enum: RUNTIMES,
+      description:
+        'How the image is made; default: found from the files of the folder. Or an OCI runtime, as `ociRuntime`',
+      enum: [...RUNTIMES, ...OCI_RUNTIMES],
     },
     dockerfile: {
       description: 'Path of the Dockerfile inside the folder, default Dockerfile',
@@ -112,6 +141,7 @@ export const FUNCTION_SCHEMA: Schema = {
       LIMITS.labelCountMax,
     ),
     ...numberProperties(NUMBER_FIELDS),
+    ...containerProperties(),
     scale: {
       description: 'How many instances run',
       type: 'object',

@@ -61,6 +61,14 @@ describe('parseFunctionSpec', () => {
     ['env prefix', { env: { HEARTH_URL: 'x' } }, 'EnvInvalid', 'prefix HEARTH_'],
     ['env name', { env: { 'A\n': 'x' } }, 'EnvInvalid', 'name must match'],
     ['env large', { env: { A: 'ü'.repeat(2048) } }, 'EnvTooLarge', '4 097 bytes, limit 4 096'],
+    ['no list', { volumes: 'a:/b' }, 'ConfigInvalid', 'volumes must be a list of texts'],
+    ['a mount', { volumes: ['a'] }, 'ConfigInvalid', 'volumes[0] must be VOLUME:TARGET[:ro]'],
+    ['a number in a list', { egress: [1] }, 'ConfigInvalid', 'egress[0] must be text'],
+    ['many', { egress: Array(65).fill('10.0.0.0/8') }, 'ConfigInvalid', 'at most 64 entries'],
+    ['tmpfs as text', { tmpfs: { '/run': '1Mi' } }, 'ConfigInvalid', 'tmpfs./run must be a size'],
+    ['runtime name', { ociRuntime: 'a\n' }, 'ConfigInvalid', 'ociRuntime must match'],
+    ['a language', { runtime: 'runc' }, 'ConfigInvalid', 'runtime must be one of'],
+    ['much shm', { shmBytes: 2 ** 33 }, 'ConfigInvalid', 'shm must be <= memory'],
     ['label', { labels: { a: 'x'.repeat(1025) } }, 'ConfigInvalid', 'at most 1024 bytes'],
   ];
   for (const [title, change, code, message] of rows) {
@@ -71,6 +79,19 @@ describe('parseFunctionSpec', () => {
       assert.ok(error.message.split('\n').length <= 3, error.message);
     });
   }
+
+  it('takes a spec from before the keys of containers, and every one of them', () => {
+    const before = defaultSpec('hello');
+    assert.ok(!('volumes' in parseFunctionSpec(before)));
+    const spec = {
+      ...before,
+      volumes: ['a:/b'],
+      tmpfs: { '/run': 4096 },
+      swapBytes: 0,
+      inodes: 64,
+    };
+    assert.deepEqual(parseFunctionSpec(JSON.parse(JSON.stringify(spec))), spec);
+  });
 
   it('refuses __proto__ everywhere and changes no prototype', () => {
     const json = JSON.stringify(defaultSpec('hello'));
@@ -123,6 +144,13 @@ describe('FUNCTION_SCHEMA', () => {
       'handler: /x',
       'handler: a/b..c.js',
       'scale: { mix: 1 }',
+      'runtime: runsc',
+      'disk: 1Gi\nshm: 4Ki\nswap: 0\ncpuWeight: 1\nopenFiles: 16\ninodes: 64',
+      'egress: [10.0.0.0/8]\nvolumes: ["a:/b"]\ntmpfs: { /run: 1Mi }',
+      'network: n\naliases: [a]\nociRuntime: x',
+      'network: N',
+      'tmpfs: { run: 1Mi }',
+      'egress: 10.0.0.0/8',
     ];
     for (const text of texts) {
       let accepted = true;

@@ -1,6 +1,15 @@
 import { HearthError } from '../errors.ts';
 import { parseFunctionName } from '../names.ts';
 import { suggest } from '../suggest.ts';
+import {
+  LIST_FIELDS,
+  type ListField,
+  NAME_FIELDS,
+  TMPFS_RULE,
+  tmpfsBytes,
+  tmpfsPathFault,
+  togetherFaults,
+} from './container-keys.ts';
 import { checkEnvSize, checkEnvVariable } from './env.ts';
 import {
   entriesMax,
@@ -13,7 +22,7 @@ import {
   SCALE_FIELDS,
 } from './fields.ts';
 import { type SpecProblem, showValue, throwProblems } from './problems.ts';
-import type { FunctionSpec } from './spec.ts';
+import type { ContainerKeys, FunctionSpec } from './spec.ts';
 
 export { FUNCTION_SCHEMA } from './json-schema.ts';
 
@@ -25,6 +34,9 @@ const SPEC_KEYS: ReadonlySet<string> = new Set([
   'scale',
   ...MAP_KEYS,
   ...NUMBER_FIELDS.map((field) => field.specKey),
+  ...LIST_FIELDS.map((field) => field.key),
+  ...NAME_FIELDS.map((field) => field.key),
+  'tmpfs',
 ]);
 const SCALE_KEYS: ReadonlySet<string> = new Set(SCALE_FIELDS.map((field) => field.specKey));
 
@@ -48,9 +60,10 @@ export function parseFunctionSpec(value: unknown): FunctionSpec {
     env: readEnv(from.get('env'), problems),
     labels: readEntries('labels', from.get('labels'), problems),
     ...readNumbers(NUMBER_FIELDS, '', from, problems),
+    ...readContainerKeys(from, problems),
     scale: readNumbers(SCALE_FIELDS, 'scale.', scale ?? new Map(), scale ? problems : []),
   } as FunctionSpec;
-  problems.push(...checkScale(spec));
+  problems.push(...checkScale(spec), ...checkTogether(spec));
   throwProblems(problems);
   return spec;
 }
@@ -61,6 +74,15 @@ export function checkScale(spec: Pick<FunctionSpec, 'scale'>): SpecProblem[] {
   if (!(min > max)) return [];
   const message = `scale.min must be <= scale.max (${max}): current value is ${min}`;
   return [{ code: 'ConfigInvalid', path: 'scale.min', message }];
+}
+
+/** What only shows when several keys are seen together. */
+export function checkTogether(spec: Parameters<typeof togetherFaults>[0]): SpecProblem[] {
+  return togetherFaults(spec).map(({ key, message }) => ({
+    code: 'ConfigInvalid',
+    path: key,
+    message,
+  }));
 }
 
 function invalid(path: string, fault: string, value: unknown): SpecProblem {
@@ -167,6 +189,72 @@ export function entryProblems(
   return problems;
 }
 
+/** What a function's containers are given, out of a body, with every fault of it. */
+export function parseContainerKeys(body: Readonly<Record<string, unknown>>): {
+  keys: ContainerKeys;
+  problems: SpecProblem[];
+} {
+  const problems: SpecProblem[] = [];
+  const input = new Map(Object.entries(body));
+  const fields = NUMBER_FIELDS.filter((field) => field.optional === true);
+  const numbers = readNumbers(fields, '', input, problems);
+  const keys = { ...numbers, ...readContainerKeys(input, problems) };
+  return { keys, problems };
+}
+
+/** Of these keys, all but the numbers. */
+function readContainerKeys(
+  input: ReadonlyMap<string, unknown>,
+  problems: SpecProblem[],
+): ContainerKeys {
+  const keys: ContainerKeys = {};
+  for (const field of LIST_FIELDS) {
+    const value = input.get(field.key);
+    if (value === undefined) continue;
+    problems.push(...listProblems(field, value));
+    keys[field.key] = Array.isArray(value) ? value.map(String) : [];
+  }
+  for (const field of NAME_FIELDS) {
+    const value = input.get(field.key);
+    if (value === undefined) continue;
+    const fault = nameFault(field, value);
+    if (fault !== undefined) problems.push(invalid(field.key, fault, value));
+    keys[field.key] = String(value);
+  }
+  if (input.get('tmpfs') === undefined) return keys;
+  const tmpfs = readObject(input.get('tmpfs'), 'tmpfs', undefined, problems) ?? new Map();
+  for (const [target, size] of tmpfs) {
+    const fault = tmpfsFault(target, typeof size === 'number' ? size : undefined);
+    if (fault !== undefined) problems.push(invalid(`tmpfs.${target.slice(0, 64)}`, fault, size));
+  }
+  return { ...keys, tmpfs: Object.fromEntries(tmpfs) };
+}
+
+/** The faults of a list, its entries numbered from 0. */
+export function listProblems(field: ListField, value: unknown): SpecProblem[] {
+  const { key, max } = field;
+  if (!Array.isArray(value)) return [invalid(key, 'must be a list of texts', value)];
+  if (value.length > max) return [invalid(key, `must have at most ${max} entries`, value.length)];
+  return value.flatMap((entry, n) => {
+    const fault = typeof entry === 'string' ? field.fault(entry) : 'must be text';
+    return fault === undefined ? [] : [invalid(`${key}[${n}]`, fault, entry)];
+  });
+}
+
+/** What is wrong with one name, if anything. */
+export function nameFault(
+  { pattern }: (typeof NAME_FIELDS)[number],
+  value: unknown,
+): string | undefined {
+  const matches = typeof value === 'string' && pattern.test(value) && !value.endsWith('\n');
+  return matches ? undefined : `must match ${pattern.source}`;
+}
+
+/** What is wrong with one entry of `tmpfs`, if anything. */
+export function tmpfsFault(target: string, size: unknown): string | undefined {
+  return tmpfsPathFault(target) ?? (tmpfsBytes(size) === undefined ? TMPFS_RULE : undefined);
+}
+
 /** `Object.fromEntries` defines own properties: `__proto__` would be one like any other. */
 function textRecord(entries: ReadonlyMap<string, unknown>): Record<string, string> {
   return Object.fromEntries(entries) as Record<string, string>;
@@ -179,8 +267,9 @@ function readNumbers<Key extends string>(
   problems: SpecProblem[],
 ): Record<Key, number> {
   const numbers: Partial<Record<Key, number>> = {};
-  for (const { specKey, min, max } of fields) {
+  for (const { specKey, min, max, optional } of fields) {
     const value = input.get(specKey);
+    if (optional === true && value === undefined) continue;
     numbers[specKey] = value as number;
     if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) continue;
     problems.push(invalid(prefix + specKey, `must be an integer from ${min} to ${max}`, value));

@@ -2,7 +2,7 @@
  * What a function is: the spec as it is stored, with every default filled in and every unit a
  * number. `lib/spec/file.ts` makes it from a `function.yaml` and flags.
  */
-export interface FunctionSpec {
+export interface FunctionSpec extends ContainerKeys {
   name: string;
   /** `dockerfile`: the folder's own; `node` and `python`: a generated one. */
   runtime: 'dockerfile' | 'node' | 'python';
@@ -27,6 +27,36 @@ export interface FunctionSpec {
   /** Requests at once per instance. */
   concurrency: number;
   scale: ScaleSpec;
+}
+
+/**
+ * What the containers of a function are given beside memory, cpu and pids. What is absent is the
+ * node's default, so that specs and requests from before these keys mean what they meant.
+ */
+export interface ContainerKeys {
+  /** Size of what it may write beside its volumes. */
+  diskBytes?: number;
+  /** Files and folders that it may write. */
+  inodes?: number;
+  /** Size of /dev/shm, counted as its memory. */
+  shmBytes?: number;
+  /** Swap beside the memory. */
+  swapBytes?: number;
+  /** Share of a busy machine, 1–10000. */
+  cpuWeight?: number;
+  openFiles?: number;
+  /** `CIDR` or `CIDR:PORT`: private networks that it may reach. */
+  egress?: string[];
+  /** `VOLUME:TARGET[:ro]` or `/PATH:TARGET[:ro]`. */
+  volumes?: string[];
+  /** Sizes by path. */
+  tmpfs?: Record<string, number>;
+  /** A named network, whose containers know each other by name. */
+  network?: string;
+  /** Its names there, beside the function's. */
+  aliases?: string[];
+  /** Another OCI runtime of the nodes, such as `runc`, which isolates it. */
+  ociRuntime?: string;
 }
 
 export interface ScaleSpec {

@@ -31,6 +31,16 @@ test('a good start is taken as it is; unknown fields are left out', () => {
   assert.deepEqual(parseStartRequest({ ...GOOD, surprise: 1 }), GOOD);
 });
 
+test('what its containers are given is taken along', () => {
+  const keys = {
+    diskBytes: 2 ** 20,
+    volumes: ['a:/b'],
+    tmpfs: { '/run': 4096 },
+    ociRuntime: 'runc',
+  };
+  assert.deepEqual(parseStartRequest({ ...GOOD, ...keys }), { ...GOOD, ...keys });
+});
+
 const BAD: [string, object, RegExp][] = [
   ['revision', { revisionId: '../x' }, /revisionId must match/],
   ['repository', { image: { repository: '../../etc', digest: DIGEST } }, /image must be/],
@@ -42,6 +52,10 @@ const BAD: [string, object, RegExp][] = [
   ['env name', { env: { 'A=B': 'x' } }, /env name "A=B" is no name/],
   ['env value', { env: { A: 'x\0y' } }, /env A must be a text/],
   ['env size', { env: { A: 'x'.repeat(5_000) } }, /env is 5003 bytes, limit 4096/],
+  ['mount', { volumes: ['data'] }, /volumes\[0\] must be VOLUME:TARGET/],
+  ['egress', { egress: ['x'] }, /egress\[0\] must be an IPv4 network/],
+  ['disk', { diskBytes: 1 }, /diskBytes must be an integer from/],
+  ['runtime', { ociRuntime: '../runc' }, /ociRuntime must match/],
   ['env kind', { env: ['A'] }, /the body must be a JSON object/],
 ];
 

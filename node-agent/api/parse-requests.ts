@@ -1,6 +1,7 @@
 import { LIMITS } from '../../lib/limits.ts';
 import { parseFunctionName } from '../../lib/names.ts';
 import type { StartReason } from '../../lib/records.ts';
+import { parseContainerKeys } from '../../lib/spec/schema.ts';
 import type { GuestContract } from '../../lib/spec/spec.ts';
 import { Faults, fieldsOf, imageOf, integerOf, oneOf, shown, textOf } from './fields.ts';
 import type {
@@ -20,6 +21,8 @@ export function parseStartRequest(body: unknown): StartInstanceRequest {
   const fields = fieldsOf(body, faults);
   const integer = (name: string, min: number, max: number): number =>
     integerOf(fields, name, [min, max], faults);
+  const { keys, problems } = parseContainerKeys(fields);
+  for (const { message } of problems) faults.add(message);
   const request: StartInstanceRequest = {
     functionName: parseFunctionName(
       typeof fields.functionName === 'string' ? fields.functionName : '',
@@ -37,6 +40,7 @@ export function parseStartRequest(body: unknown): StartInstanceRequest {
     startTimeoutMs: integer('startTimeoutMs', 1, LIMITS.startTimeoutMsMax),
     graceMs: integer('graceMs', 0, LIMITS.timeoutMsMax),
     concurrency: integer('concurrency', 1, LIMITS.concurrencyMax),
+    ...keys,
   };
   faults.throwIfAny();
   return request;

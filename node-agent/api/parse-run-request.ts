@@ -3,8 +3,9 @@ import type { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { type ImageReference, parseReference } from '../../lib/oci/reference.ts';
 import type { ImageRef } from '../../lib/records.ts';
+import { parseEgress } from '../../lib/spec/egress-text.ts';
+import { parseMount, targetFault } from '../../lib/spec/mount-text.ts';
 import type { ContainerMount, EgressRule, PublishedPort } from '../engine/container-spec.ts';
-import { parseEgress } from './egress-text.ts';
 import {
   Faults,
   type Fields,
@@ -17,7 +18,6 @@ import {
   textOf,
 } from './fields.ts';
 import { parseLabels, parseTextMap, parseTexts } from './lists.ts';
-import { parseMount, targetFault } from './mount-text.ts';
 import { parsePort } from './port-text.ts';
 
 /** A run that can be understood: every text read, every number within its bounds. */

@@ -1,4 +1,5 @@
 import type { RevisionRecord, StartReason } from '../../lib/records.ts';
+import { containerKeysOf } from '../../lib/spec/container-keys.ts';
 import type { StartInstanceRequest } from './types.ts';
 
 /** What an agent needs to start an instance of `revision`. */
@@ -19,5 +20,6 @@ export function startRequest(revision: RevisionRecord, reason: StartReason): Sta
     startTimeoutMs: spec.startTimeoutMs,
     graceMs: spec.graceMs,
     concurrency: spec.concurrency,
+    ...containerKeysOf(spec),
   };
 }

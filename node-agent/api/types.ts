@@ -1,14 +1,14 @@
 import type { EventInfo } from '../../lib/container-api.ts';
 import type { ErrorBody } from '../../lib/errors.ts';
 import type { ImageRef, InstanceRecord, StartReason } from '../../lib/records.ts';
-import type { GuestContract } from '../../lib/spec/spec.ts';
+import type { ContainerKeys, GuestContract } from '../../lib/spec/spec.ts';
 
 /**
  * `POST /v1/instances`: starts an instance and answers 201 with its record once it is ready.
  * Errors: StartFailed, NotListening, EntrypointNotFound, ExecFormat, HandlerInvalid (with
  * `details.logTail: string[]`), NodeFull, ImageCorrupt, RegistryUnavailable, ShuttingDown.
  */
-export interface StartInstanceRequest {
+export interface StartInstanceRequest extends ContainerKeys {
   functionName: string;
   revisionId: string;
   image: ImageRef;

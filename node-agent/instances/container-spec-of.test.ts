@@ -58,6 +58,45 @@ test('a port instance has neither socket nor pipe', () => {
   assert.equal('statusPipe' in spec, false);
 });
 
+test('what a function asks of its containers is theirs; what it does not is the node’s default', () => {
+  const plain = containerSpecOf(REQUEST, image({ Cmd: ['x'] }), SITE);
+  assert.deepEqual(Object.keys(plain.resources).sort(), [
+    'cpuMillis',
+    'diskBytes',
+    'memoryBytes',
+    'openFiles',
+    'pids',
+  ]);
+  for (const key of ['mounts', 'egress', 'aliases', 'ociRuntime']) assert.ok(!(key in plain), key);
+  const asked = {
+    diskBytes: 10 * MIB,
+    inodes: 100,
+    shmBytes: MIB,
+    swapBytes: 5 * MIB,
+    cpuWeight: 7,
+    openFiles: 64,
+    egress: ['10.1.0.0/16', '10.2.0.1/32:5432'],
+    volumes: ['data:/data:ro', '/srv/x:/x'],
+    tmpfs: { '/run': MIB },
+    network: 'shop',
+    aliases: ['front'],
+    ociRuntime: 'runc',
+  };
+  const spec = containerSpecOf({ ...REQUEST, ...asked }, image({ Cmd: ['x'] }), SITE);
+  const { memoryBytes, cpuMillis, pids } = REQUEST;
+  const { diskBytes, inodes, shmBytes, swapBytes, cpuWeight, openFiles } = asked;
+  const limits = { diskBytes, inodes, shmBytes, swapBytes, cpuWeight, openFiles };
+  assert.deepEqual(spec.resources, { memoryBytes, cpuMillis, pids, ...limits });
+  assert.deepEqual(spec.egress, [{ cidr: '10.1.0.0/16' }, { cidr: '10.2.0.1/32', port: 5432 }]);
+  assert.deepEqual(spec.mounts, [
+    { kind: 'volume', volume: 'data', target: '/data', readOnly: true },
+    { kind: 'bind', source: '/srv/x', target: '/x', readOnly: false },
+    { kind: 'tmpfs', target: '/run', sizeBytes: MIB },
+  ]);
+  assert.deepEqual([spec.network, spec.aliases], ['shop', ['hello', 'front']]);
+  assert.equal(spec.ociRuntime, 'runc');
+});
+
 const ARGV: [string[] | undefined, string[] | undefined, string[]][] = [
   [['/bin/app'], ['--flag'], ['/bin/app', '--flag']],
   [['/bin/app'], undefined, ['/bin/app']],

@@ -1,8 +1,14 @@
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { ImageConfig } from '../../lib/oci/types.ts';
+import { parseEgress } from '../../lib/spec/egress-text.ts';
+import { parseMount } from '../../lib/spec/mount-text.ts';
 import type { StartInstanceRequest } from '../api/types.ts';
-import type { ContainerSpec } from '../engine/container-spec.ts';
+import type {
+  ContainerMount,
+  ContainerResources,
+  ContainerSpec,
+} from '../engine/container-spec.ts';
 import { LABELS } from '../events/event-info.ts';
 import type { ContainerUser } from '../images/user-of.ts';
 
@@ -42,20 +48,58 @@ export function containerSpecOf(
     cwd: cwdOf(config.config?.WorkingDir),
     user: site.user,
     capabilities: [],
-    resources: {
-      memoryBytes: request.memoryBytes,
-      cpuMillis: request.cpuMillis,
-      pids: request.pids,
-      diskBytes: LIMITS.instanceDiskBytes,
-      openFiles: LIMITS.instanceOpenFiles,
-    },
-    network: 'bridge',
+    resources: resourcesOf(request),
+    ...networkOf(request),
+    ...given('mounts', mountsOf(request)),
+    ...(request.ociRuntime === undefined ? {} : { ociRuntime: request.ociRuntime }),
     files: {
       '/etc/hosts': `127.0.0.1 localhost ${site.id}\n::1 localhost ip6-localhost\n`,
       '/etc/resolv.conf': site.resolvConf,
     },
     ...(isSocket ? { listenPath: site.socketPath, statusPipe: true } : {}),
   };
+}
+
+function resourcesOf(request: StartInstanceRequest): ContainerResources {
+  const { inodes, shmBytes, swapBytes = 0, cpuWeight } = request;
+  return {
+    memoryBytes: request.memoryBytes,
+    cpuMillis: request.cpuMillis,
+    pids: request.pids,
+    diskBytes: request.diskBytes ?? LIMITS.instanceDiskBytes,
+    openFiles: request.openFiles ?? LIMITS.instanceOpenFiles,
+    ...(inodes === undefined ? {} : { inodes }),
+    ...(shmBytes === undefined ? {} : { shmBytes }),
+    ...(swapBytes === 0 ? {} : { swapBytes }),
+    ...(cpuWeight === undefined ? {} : { cpuWeight }),
+  };
+}
+
+/** On a network with names an instance is known by its function's, as its siblings are. */
+function networkOf(
+  request: StartInstanceRequest,
+): Pick<ContainerSpec, 'network' | 'aliases' | 'egress'> {
+  const { aliases = [], egress = [], functionName, network = 'bridge' } = request;
+  const rules = egress.flatMap((text) => parsed(parseEgress(text)));
+  const names = network === 'bridge' ? [] : [...new Set([functionName, ...aliases])];
+  return { network, ...given('aliases', names), ...given('egress', rules) };
+}
+
+function mountsOf({ tmpfs = {}, volumes = [] }: StartInstanceRequest): ContainerMount[] {
+  const mounts: ContainerMount[] = volumes.flatMap((text) => parsed(parseMount(text)));
+  for (const [target, sizeBytes] of Object.entries(tmpfs)) {
+    mounts.push({ kind: 'tmpfs', target, sizeBytes });
+  }
+  return mounts;
+}
+
+/** Requests were read by the same parsers: a text that says a fault does not come this far. */
+function parsed<T extends object>(value: T | string): T[] {
+  return typeof value === 'string' ? [] : [value];
+}
+
+function given<K extends string, V>(key: K, values: readonly V[]): { [P in K]?: readonly V[] } {
+  return (values.length === 0 ? {} : { [key]: values }) as { [P in K]?: readonly V[] };
 }
 
 /** Entrypoint then Cmd (OCI image spec, "Conversion to OCI Runtime Configuration"). */

@@ -1,17 +1,23 @@
 import { posix } from 'node:path';
-import type { ContainerMount } from '../engine/container-spec.ts';
+
+/** What stands at `target`, an absolute path inside. */
+export type MountText =
+  | { kind: 'volume'; volume: string; target: string; readOnly: boolean }
+  | { kind: 'bind'; source: string; target: string; readOnly: boolean };
 
 /** Names of volumes, which are folders' names too. */
 export const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]{0,62}$/;
 
 const FORM = 'VOLUME:TARGET[:ro] or /PATH:TARGET[:ro]';
 const PATH_BYTES_MAX = 4095;
+/** Every container has these of its own. */
+const SYSTEM = ['/proc', '/dev', '/sys'];
 
 /**
  * A volume or a folder of the host as `docker run -v` takes it. A text instead is what is wrong
  * with it.
  */
-export function parseMount(text: string): ContainerMount | string {
+export function parseMount(text: string): MountText | string {
   const [source = '', target, mode = 'rw', ...more] = text.split(':');
   if (target === undefined || source === '' || more.length > 0) return `must be ${FORM}`;
   if (mode !== 'rw' && mode !== 'ro') return `has an option that is neither ro nor rw: "${mode}"`;
@@ -30,6 +36,8 @@ export function parseMount(text: string): ContainerMount | string {
 export function targetFault(target: string): string | undefined {
   if (target === '/') return 'cannot be mounted over /';
   if (!target.startsWith('/')) return `has a target that is not absolute: "${target.slice(0, 80)}"`;
+  const own = SYSTEM.find((path) => target === path || target.startsWith(`${path}/`));
+  if (own !== undefined) return `has a target in ${own}, which is the container’s own`;
   return isPlain(target) ? undefined : `has a target that is not plain: "${target.slice(0, 80)}"`;
 }
 

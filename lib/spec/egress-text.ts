@@ -1,8 +1,13 @@
 import { isIPv4 } from 'node:net';
-import type { EgressRule } from '../engine/container-spec.ts';
+
+/** A private network that may be reached; without `port`, every port of it. */
+export interface EgressText {
+  cidr: string;
+  port?: number;
+}
 
 /** `CIDR` or `CIDR:PORT`. A text instead is what is wrong with it. */
-export function parseEgress(text: string): EgressRule | string {
+export function parseEgress(text: string): EgressText | string {
   const [cidr = '', portText, ...more] = text.split(':');
   const [address = '', prefix = '', ...rest] = cidr.split('/');
   const isCidr = isIPv4(address) && /^\d{1,2}$/.test(prefix) && Number(prefix) <= 32;
