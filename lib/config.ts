@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import {
+  bindPathFault,
+  installedRuntimes,
+  networkFault,
+  runtimeFault,
+  splitList,
+} from './config-lists.ts';
 import { errnoCode, HearthError } from './errors.ts';
 import { nearName } from './names.ts';
 import { suggest } from './suggest.ts';
@@ -29,6 +36,12 @@ export interface Config {
   subnet: string;
   /** First host uid of the containers' ranges of 65536. */
   uidBase: number;
+  /** Host folders that containers may mount, with everything below: a comma list. */
+  bindPaths: string;
+  /** Private networks that every container may reach: a comma list of CIDR. */
+  allowedNetworks: string;
+  /** Other OCI runtimes: a comma list of NAME=PATH, arguments behind the path. */
+  runtimes: string;
   logLevel: string;
 }
 
@@ -55,6 +68,17 @@ function oneOf(...words: string[]): Parse {
   return (value) => {
     if (words.includes(value)) return value;
     throw new Error(`must be one of ${words.join(', ')}: current value is "${value}"`);
+  };
+}
+
+/** A comma list, whose first bad entry is named. */
+function list(fault: (entry: string) => string | undefined): Parse {
+  return (value) => {
+    for (const entry of splitList(value)) {
+      const found = fault(entry);
+      if (found !== undefined) throw new Error(`${found}: current value is "${entry}"`);
+    }
+    return value;
   };
 }
 
@@ -98,6 +122,21 @@ export const CONFIG_KEYS: Readonly<Record<Key, KeySpec>> = {
     doc: 'first host uid of the containers',
     fallback: 0x2000_0000,
     parse: integer(65_536, 0x6fff_0000),
+  },
+  bindPaths: {
+    doc: 'host folders that containers may mount: a comma list',
+    fallback: '',
+    parse: list(bindPathFault),
+  },
+  allowedNetworks: {
+    doc: 'private networks that every container may reach: a comma list of CIDR',
+    fallback: '',
+    parse: list(networkFault),
+  },
+  runtimes: {
+    doc: 'other OCI runtimes: a comma list of NAME=PATH',
+    fallback: installedRuntimes(),
+    parse: list(runtimeFault),
   },
   logLevel: {
     doc: 'how much is logged',

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { Config } from '../lib/config.ts';
+import { parseRuntimes, splitList } from '../lib/config-lists.ts';
 import type { Daemon } from '../lib/daemon.ts';
 import { HearthError } from '../lib/errors.ts';
 import { createRegistryClient } from '../lib/oci/registry-client.ts';
@@ -98,6 +99,9 @@ async function openParts(
       stateDir: folders.engine,
       subnet: config.subnet,
       uidBase: config.uidBase,
+      allowedNetworks: splitList(config.allowedNetworks),
+      bindPaths: splitList(config.bindPaths),
+      runtimes: parseRuntimes(config.runtimes),
       log,
       onEvent: events.add,
     });
