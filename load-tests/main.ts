@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../lib/paths.ts';
 import { VERSION } from '../lib/version.ts';
+import { containerStartRows } from './bench/container-start.ts';
 import { platformAt, startOwnPlatform } from './bench/platform.ts';
 import { type Row, reportText } from './bench/report.ts';
 import { ROWS, removeFunction } from './bench/rows.ts';
 
+/** Rows that are measured without a platform, each in a few lines of the table. */
+const MACHINE_ROWS: Readonly<Record<string, () => Promise<Row[]>>> = { C1: containerStartRows };
+
+const NAMES = [...Object.keys(MACHINE_ROWS), ...Object.keys(ROWS)];
+
 const USAGE = `usage: npm run bench -- [ROW…] [--url URL] [--cold N] [--warm N] [--out FILE]
-  rows: ${Object.keys(ROWS).join(', ')}; all of them when none is named
+  rows: ${NAMES.join(', ')}; all of them when none is named
   --url measures a platform that runs already (HEARTH_TOKEN); else one is started and stopped`;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -26,20 +32,34 @@ async function main(argv: string[]): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   });
-  const unknown = positionals.filter((name) => !Object.hasOwn(ROWS, name));
+  const unknown = positionals.filter((name) => !NAMES.includes(name));
   const counts = { coldCalls: Number(values.cold), warmCalls: Number(values.warm) };
   const isWrong = Object.values(counts).some((count) => !Number.isInteger(count) || count < 1);
   if (values.help || isWrong || unknown.length > 0) {
     process.stderr.write(`${USAGE}\n`);
     return values.help ? 0 : 2;
   }
-  const rows = await measure(values.url, positionals, counts);
+  const wanted = positionals.length === 0 ? NAMES : positionals;
+  const rows = await measureMachine(wanted);
+  if (wanted.some((name) => Object.hasOwn(ROWS, name))) {
+    rows.push(...(await measurePlatform(values.url, wanted, counts)));
+  }
   process.stdout.write(`${reportText(rows)}\n`);
   write(values.out, rows);
   return 0;
 }
 
-async function measure(
+async function measureMachine(names: readonly string[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [name, measure] of Object.entries(MACHINE_ROWS)) {
+    if (!names.includes(name)) continue;
+    process.stderr.write(`measuring ${name}\n`);
+    rows.push(...(await measure()));
+  }
+  return rows;
+}
+
+async function measurePlatform(
   url: string | undefined,
   names: readonly string[],
   counts: { coldCalls: number; warmCalls: number },
@@ -49,7 +69,7 @@ async function measure(
   try {
     for (const [name, row] of Object.entries(ROWS)) {
       // What the others call is deployed in any case.
-      if (name !== 'deploy' && names.length > 0 && !names.includes(name)) continue;
+      if (name !== 'deploy' && !names.includes(name)) continue;
       process.stderr.write(`measuring ${name}\n`);
       rows.push(await row({ platform, ...counts }));
     }

@@ -9,7 +9,8 @@ export type Row =
       ours: Spread;
       /** Median milliseconds of each phase, in their order. */
       phasesP50?: Record<string, number>;
-      control?: { what: string; spread: Spread };
+      /** `bar`: the ratio of medians is at most this. */
+      control?: { what: string; spread: Spread; bar?: number };
     }
   | { name: string; what: string; bytes: Record<string, number> }
   | { name: string; what: string; missing: string };
@@ -40,7 +41,7 @@ function linesOf(row: Row): string[][] {
     ];
   }
   const { ours, control, phasesP50 } = row;
-  const ratio = control === undefined ? '' : (ours.p50 / control.spread.p50).toFixed(2);
+  const ratio = control === undefined ? '' : ratioText(ours.p50 / control.spread.p50, control.bar);
   const lines = [[row.what, ...cells(ours), ratio]];
   for (const [phase, ms] of Object.entries(phasesP50 ?? {})) {
     lines.push([`  of which ${phase}`, '', ms.toFixed(2)]);
@@ -48,6 +49,12 @@ function linesOf(row: Row): string[][] {
   if (control !== undefined)
     lines.push([`  control: ${control.what}`, ...cells(control.spread), '']);
   return lines;
+}
+
+/** The ratio beside the bar it is measured by: `2.10 ≤ 4`, or `4.20 > 4` when it is missed. */
+function ratioText(ratio: number, bar: number | undefined): string {
+  if (bar === undefined) return ratio.toFixed(2);
+  return `${ratio.toFixed(ratio < 1 ? 3 : 2)} ${ratio <= bar ? '≤' : '>'} ${bar}`;
 }
 
 function cells(spread: Spread): string[] {
