@@ -84,6 +84,7 @@ export interface ContainerInfo {
 /**
  * `POST /v1/containers/:id/exec`: runs a program in it. The request's body is its stdin when `stdin`
  * is asked for; this object comes as JSON, base64url, in the header `hearth-exec`. The answer's
+ * headers come when the program runs; `hearth-exec-id` among them is what resize takes. Its
  * body is frames of output as Docker's streams have them: 1 byte stream (1 stdout, 2 stderr, 3 the
  * end, whose payload is ExecExit as JSON), 3 bytes 0, 4 bytes length (big endian), payload.
  */
@@ -106,9 +107,10 @@ export interface ResizeRequest {
  * Further paths of a container:
  * `POST …/stop?graceMs=` (answers when it has ended), `POST …/kill?signal=`, `POST …/pause`,
  * `POST …/unpause`, `DELETE …?force=1` (204), `GET …/wait` (ContainerInfo once it has ended),
- * `GET …/logs?tail=&follow=1` (NDJSON of LogLine), `GET …/stats?stream=1` (ContainerStats, or NDJSON one a
+ * `GET …/logs?tail=N|all&follow=1&sinceMs=` (NDJSON of LogLine), `GET …/stats?stream=1` (ContainerStats, or NDJSON one a
  * second), `HEAD|GET …/archive?path=` (tar; header `hearth-path-stat`: PathStat as JSON, base64url),
- * `PUT …/archive?path=FOLDER` (tar as body; 204).
+ * `PUT …/archive?path=FOLDER[&keepIds=1]` (tar as body; 204). Stop, kill, pause and unpause answer
+ * ContainerInfo.
  */
 
 /** `GET /v1/volumes` `{volumes: []}`, `POST /v1/volumes`, `GET|DELETE /v1/volumes/:name`. */
@@ -146,7 +148,7 @@ export interface CreateNetworkRequest {
 }
 
 /**
- * `GET /v1/events?follow=1&since=SEQ&action=&id=&function=`: NDJSON, oldest first. `seq` rises by one
+ * `GET /v1/events?follow=1&since=SEQ&action=A,B&id=ID|NAME&function=`: NDJSON, oldest first. `seq` rises by one
  * within one run of the agent (`epoch`), so that a reader sees a gap.
  */
 export interface EventInfo {

@@ -16,6 +16,7 @@ export interface AgentMetrics {
   drains: Counter<'outcome'>;
   logDroppedBytes: Counter;
   events: Counter<'action'>;
+  execs: Gauge;
   recordsWaiting: Gauge;
 }
 
@@ -77,6 +78,10 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
       name: 'hearth_agent_events_total',
       help: 'What happened to containers, as the event stream tells it',
       labelNames: ['action'],
+    }),
+    execs: metrics.gauge({
+      name: 'hearth_agent_execs',
+      help: 'Programs executed in containers that run now',
     }),
     recordsWaiting: metrics.gauge({
       name: 'hearth_agent_records_waiting',

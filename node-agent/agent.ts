@@ -15,6 +15,7 @@ import { NotableEvents } from './events/notable-events.ts';
 import type { ImageStore } from './images/image-store-types.ts';
 import type { NodeLoad } from './instances/admission.ts';
 import { LogSweep } from './logs/log-sweep.ts';
+import type { Execs } from './routes/exec-routes.ts';
 import { createAgentServer } from './server.ts';
 import { agentFolders, makeAgentFolders } from './state/folders.ts';
 import { Heartbeat } from './state/heartbeat.ts';
@@ -58,9 +59,14 @@ export async function runAgent(config: Config, log: Log, parts: AgentParts): Pro
   let address = '';
   const node = (): NodeRecord => nodeRecord(workload.load(), { address, memoryBytes });
   const token = readSecret(config.dataRoot, 'cluster-token');
-  const app = createAgentServer({ ...workload, events, notable, log, metrics, token, node });
+  const execs: Execs = new Map();
+  const { engine } = parts;
+  const shared = { ...workload, engine, execs, events, notable };
+  const app = createAgentServer({ ...shared, log, metrics, token, node });
   app.addHook('onRequest', async (request) => {
-    if (request.url === '/metrics') measure(agentMetrics, workload);
+    if (request.url !== '/metrics') return;
+    measure(agentMetrics, workload);
+    agentMetrics.execs.set(execs.size);
   });
 
   await adoptWorkload(workload, parts);

@@ -12,20 +12,26 @@ import {
 import type { InstanceStatus, PrepareImageAnswer } from './api/types.ts';
 import type { Containers } from './containers/containers.ts';
 import type { Directory } from './containers/directory.ts';
+import type { Engine } from './engine/engine-types.ts';
 import type { EventLog } from './events/event-log.ts';
 import type { NotableEvents } from './events/notable-events.ts';
 import type { ImageStore } from './images/image-store-types.ts';
 import type { Instances } from './instances/instances.ts';
 import type { Logs } from './logs/logs.ts';
+import { addArchiveRoutes } from './routes/archive-routes.ts';
 import { addContainerRoutes } from './routes/container-routes.ts';
 import { addEventRoutes } from './routes/event-routes.ts';
+import { addExecRoutes, type Execs } from './routes/exec-routes.ts';
 import { addLogRoutes } from './routes/log-routes.ts';
+import { addNamedRoutes } from './routes/named-routes.ts';
 import { addStatsRoutes } from './routes/stats-routes.ts';
 
 export interface AgentServerOptions {
   instances: Instances;
   containers: Containers;
   directory: Directory;
+  engine: Engine;
+  execs: Execs;
   images: ImageStore;
   events: EventLog;
   notable: NotableEvents;
@@ -52,6 +58,9 @@ export function createAgentServer(options: AgentServerOptions): FastifyInstance 
   addLogRoutes(app, options);
   addStatsRoutes(app, options.directory);
   addEventRoutes(app, options);
+  addArchiveRoutes(app, options.directory);
+  addNamedRoutes(app, options.engine);
+  addExecRoutes(app, options);
   return app;
 }
 

@@ -5,6 +5,7 @@ import type { AgentMetrics } from './agent-metrics.ts';
 import { ContainerFiles } from './containers/container-files.ts';
 import { Containers, isPlain } from './containers/containers.ts';
 import { Directory } from './containers/directory.ts';
+import { writableLayer } from './containers/writable-layer.ts';
 import { countedImages } from './counted-images.ts';
 import type { EventLog } from './events/event-log.ts';
 import type { ImageStore } from './images/image-store-types.ts';
@@ -77,6 +78,7 @@ export function createWorkload(parts: AgentParts, options: WorkloadOptions): Wor
   const containers = new Containers({
     ...shared,
     registry: parts.registry,
+    writable: writableLayer(),
     files: new ContainerFiles(folders.containers),
   });
   const directory = new Directory({ containers, instances, node: config.name });

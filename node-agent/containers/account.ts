@@ -25,7 +25,11 @@ export async function accountOf(
   layers: readonly string[],
   { asked, image }: AccountQuestion,
 ): Promise<Account> {
-  const files = await readAccounts(layers);
+  return accountIn(await readAccounts(layers), { asked, image });
+}
+
+/** The same in account files that are read already. @throws HearthError BadRequest, StartFailed */
+export function accountIn(files: AccountFiles, { asked, image }: AccountQuestion): Account {
   const user = asked === undefined ? userOf(image, files) : askedUser(asked, files);
   return { user, home: homeOf(user.uid, files) };
 }

@@ -6,6 +6,7 @@ import type { Instances } from '../instances/instances.ts';
 import type { Containers } from './containers.ts';
 import { notRunning, ownedByFunction } from './faults.ts';
 import { findOne } from './find-one.ts';
+import { mountInfos } from './mount-infos.ts';
 import type { PlainContainer } from './plain-container.ts';
 
 /** A container of this node, whoever asked for it. */
@@ -88,8 +89,9 @@ function instanceInfo({ record, limits, container }: Instance, node: string): Co
     revisionId,
     network: spec.network,
     ...(address === undefined ? {} : { address }),
-    ports: [],
-    mounts: [],
+    ports: container.ports.map((port) => ({ ...port })),
+    mounts: mountInfos(spec.mounts),
+    ...(spec.ociRuntime === undefined ? {} : { ociRuntime: spec.ociRuntime }),
     memoryBytes,
     cpuMillis,
     pids,

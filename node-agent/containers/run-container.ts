@@ -8,6 +8,7 @@ import type { Logs } from '../logs/logs.ts';
 import { accountOf } from './account.ts';
 import type { ContainerFile, ContainerFiles } from './container-files.ts';
 import { type ImageParts, imageOf } from './image-of.ts';
+import { mountInfos } from './mount-infos.ts';
 import { PlainContainer } from './plain-container.ts';
 import { runSpecOf } from './run-spec.ts';
 
@@ -19,6 +20,8 @@ export interface RunParts extends ImageParts {
   files: ContainerFiles;
   /** Text of the containers' /etc/resolv.conf. */
   resolvConf: string;
+  /** Where containers have their writable layer. */
+  writable: 'memory' | 'disk';
 }
 
 /** Who the new container is. */
@@ -41,8 +44,8 @@ export async function runContainer(
   const question = { asked: run.user, image: config.User ?? '' };
   const account = await accountOf(image.layers, question);
   const { layers } = image;
-  const { resolvConf, node } = parts;
-  const site = { id, name, config: image.config, layers, account, resolvConf };
+  const { resolvConf, writable, node } = parts;
+  const site = { id, name, config: image.config, layers, account, resolvConf, writable };
   const spec = runSpecOf(run, site);
   const file: ContainerFile = {
     info: infoOf(run, spec, { id, name, node, image }),
@@ -79,8 +82,13 @@ async function register(
 
 /** What only its start tells of a container. */
 export function startedFacts(container: Container, startedAtMs: number): Partial<ContainerInfo> {
-  const { address } = container;
-  return { startedAtMs, state: 'running', ...(address === undefined ? {} : { address }) };
+  const { address, ports } = container;
+  return {
+    startedAtMs,
+    state: 'running',
+    ports: ports.map((port) => ({ ...port })),
+    ...(address === undefined ? {} : { address }),
+  };
 }
 
 function infoOf(
@@ -100,12 +108,7 @@ function infoOf(
     state: 'exited',
     network: spec.network,
     ports: [],
-    mounts: run.mounts.map((mount) => ({
-      kind: mount.kind,
-      source: mount.kind === 'volume' ? mount.volume : mount.kind === 'bind' ? mount.source : '',
-      target: mount.target,
-      readOnly: mount.kind === 'tmpfs' ? false : mount.readOnly === true,
-    })),
+    mounts: mountInfos(run.mounts),
     ...(spec.ociRuntime === undefined ? {} : { ociRuntime: spec.ociRuntime }),
     memoryBytes,
     cpuMillis,

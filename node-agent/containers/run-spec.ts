@@ -16,6 +16,8 @@ export interface RunSite {
   account: Account;
   /** Text of the container's /etc/resolv.conf. */
   resolvConf: string;
+  /** Where its writable layer is. */
+  writable: 'memory' | 'disk';
 }
 
 /** Docker's default, for an image that sets none. */
@@ -39,7 +41,7 @@ export function runSpecOf(run: ParsedRun, site: RunSite): ContainerSpec {
     cwd: cwdOf(run.workingDir ?? site.config.config?.WorkingDir),
     user: site.account.user,
     capabilities: DEFAULT_CAPABILITIES,
-    resources: { ...resources, ...(swapBytes > 0 ? { swapBytes } : {}) },
+    resources: { ...resources, writable: site.writable, ...(swapBytes > 0 ? { swapBytes } : {}) },
     network: run.network,
     ...given('aliases', aliasesOf(run, site.name, hostname)),
     ...given('egress', run.egress),
