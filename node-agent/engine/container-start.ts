@@ -194,8 +194,11 @@ export class ContainerStarter {
     const timer = setTimeout(abort, START_MS);
     try {
       const process = await client.runtime(runtimes.plan(spec, prepared));
+      failpoint('start.after-launch');
       container.started(process);
+      this.#context.volumes.used(spec.id);
       folder.writeState({ ...stateOf(container.parts), process });
+      failpoint('start.after-process');
     } catch (error) {
       if (!(error instanceof StartRefused)) throw error;
       throw runtimes.error(error.failure, spec, folder.path);

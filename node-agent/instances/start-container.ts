@@ -7,6 +7,7 @@ import type { Container, Engine } from '../engine/engine-types.ts';
 import type { ImageStore, LocalImage } from '../images/image-store-types.ts';
 import type { ContainerLog } from '../logs/container-log.ts';
 import { containerSpecOf } from './container-spec-of.ts';
+import { makeVolumes } from './make-volumes.ts';
 import { awaitReady } from './readiness.ts';
 import { startError } from './start-error.ts';
 import type { Users } from './users.ts';
@@ -79,6 +80,7 @@ async function spawn(
     resolvConf: parts.resolvConf,
     user: await parts.users.of(image),
   });
+  makeVolumes(parts.engine.volumes, spec);
   return await parts.engine.start(spec);
 }
 

@@ -1,4 +1,5 @@
 import {
+  AT_EMPTY_PATH,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
@@ -21,15 +22,16 @@ const TRIES = 100;
 /**
  * Descriptor of the place inside the root where something shall be mounted; links are followed, but
  * never out of the root, also while somebody moves folders of a shared volume (CVE-2021-30465). What
- * is missing is made as the container's own. It is never the root itself, to which a link may lead.
+ * is missing is made as the container's own, the place itself as its program's user's, who could not
+ * write to a new volume otherwise. It is never the root itself, to which a link may lead.
  */
 export function openMountPoint(
   sys: Syscalls,
   targets: MountTargets,
   wanted: { path: string; kind: 'folder' | 'file' },
 ): number {
-  const { root, uidBase } = targets;
-  const at = openOrMake(sys, { root, uidBase }, wanted);
+  const { root, uidBase, user } = targets;
+  const at = openOrMake(sys, { root, uidBase, user }, wanted);
   const [found, top] = [sys.fstat(at), sys.fstat(root)];
   if (found.device !== top.device || found.inode !== top.inode) return at;
   throw refused('EBUSY', wanted.path);
@@ -37,10 +39,10 @@ export function openMountPoint(
 
 function openOrMake(
   sys: Syscalls,
-  targets: { root: number; uidBase: number },
+  targets: { root: number; uidBase: number; user?: MountTargets['user'] },
   wanted: { path: string; kind: 'folder' | 'file' },
 ): number {
-  const { root, uidBase } = targets;
+  const { root, uidBase, user = { uid: 0, gid: 0 } } = targets;
   const { path, kind } = wanted;
   const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   try {
@@ -51,13 +53,14 @@ function openOrMake(
   const cut = path.lastIndexOf('/');
   const name = path.slice(cut + 1);
   const above = { path: cut === 0 ? '/' : path.slice(0, cut), kind: 'folder' } as const;
-  const parent = openOrMake(sys, targets, above);
+  const parent = openOrMake(sys, { root, uidBase }, above);
   asRangeOwner(sys, uidBase, () => {
     if (kind === 'folder') makeFolder(sys, parent, name);
     else sys.close(sys.openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o644));
   });
   const own = { flags: PATH_ONLY | O_NOFOLLOW, resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
   const made = openCalmly(sys, parent, name, own);
+  sys.fchownat(made, '', uidBase + user.uid, uidBase + user.gid, AT_EMPTY_PATH);
   sys.close(parent);
   return made;
 }

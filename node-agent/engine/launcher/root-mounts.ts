@@ -50,9 +50,9 @@ export interface OverRootInputs {
  */
 export function mountOverRoot(sys: Syscalls, plan: StartPlan, inputs: OverRootInputs): void {
   const { clones, step, system = SYSTEM, userns } = inputs;
-  const { mounts, uidBase } = plan;
+  const { mounts, uidBase, user } = plan;
   const root = sys.openat(AT_FDCWD, 'root', O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (mounts.length > 0) attachUserMounts(sys, mounts, clones, { root, uidBase, step });
+  if (mounts.length > 0) attachUserMounts(sys, mounts, clones, { root, uidBase, user, step });
   step('mount over the root');
   sys.mkdirat(AT_FDCWD, 'files', 0o755);
   plan.files.forEach((file, n) => {

@@ -18,6 +18,8 @@ export interface MountTargets {
   /** Descriptor of the container's root folder, not entered yet. */
   root: number;
   uidBase: number;
+  /** The program's, to whom a folder belongs that the image does not have. */
+  user: { uid: number; gid: number };
   step: (name: string) => void;
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +22,7 @@ const PROGRAM = fileURLToPath(new URL('../testing/engine-process.js', import.met
 const skip = missingForContainers() ?? (existsSync(RUNC) ? false : 'needs runc');
 
 describe('containers of runc', { skip }, () => {
-  let world: EngineWorld;
+  let world: EngineWorld & { shared: string };
   const ociRuntime = 'runc';
   const sh = (script: string) => ['/bin/sh', '-c', script];
   const run = (argv: readonly string[], more: Partial<ContainerSpec> = {}) =>
@@ -30,12 +31,17 @@ describe('containers of runc', { skip }, () => {
     world.engine.start(world.spec(argv, { ociRuntime, ...more }));
 
   before(async () => {
-    world = await makeEngineWorld({ runtimes: { runc: { path: RUNC } } });
+    const shared = mkdtempSync(join(tmpdir(), 'hearth-oci-'));
+    chmodSync(shared, 0o755);
+    writeFileSync(join(shared, 'n'), 'shared\n');
+    const options = { runtimes: { runc: { path: RUNC } }, bindPaths: [shared] };
+    world = { ...(await makeEngineWorld(options)), shared };
   });
   after(async () => {
     const { name, stateDir } = world.options;
     const list = execFileSync(RUNC, ['--root', join(stateDir, 'oci/runc'), 'list', '-q']);
     await world.close();
+    rmSync(world.shared, { recursive: true });
     assert.equal(list.toString(), '');
     assert.equal(existsSync(`/run/hearth-${name}`), false);
     const left = runtimeCgroups().map((root) => `${root}/hearth/${name}`);
@@ -113,6 +119,31 @@ describe('containers of runc', { skip }, () => {
     assert.match(ran.stdout, /^127\.0\.0\.1 localhost\n/);
     assert.match(ran.stderr, /Read-only[\s\S]*No space left/);
     assert.ok(!ran.stdout.includes(world.folder), ran.stdout);
+  });
+
+  test('volumes, host folders, memory and a writable layer on disk are in its root', async () => {
+    world.engine.volumes.create({ name: 'kept' });
+    const user = { uid: 7, gid: 8, groups: [] };
+    const more: Partial<ContainerSpec> = {
+      user,
+      mounts: [
+        { kind: 'volume', volume: 'kept', target: '/data' },
+        { kind: 'bind', source: world.shared, target: '/shared', readOnly: true },
+        { kind: 'tmpfs', target: '/run', sizeBytes: 1024 * 1024 },
+      ],
+      resources: { ...world.spec([]).resources, writable: 'disk' },
+    };
+    const script =
+      'cat /data/n /shared/n; echo kept > /data/n; echo x > /shared/x; dd if=/dev/zero of=/run/x bs=2M count=1';
+    try {
+      const first = await run(sh(script), more);
+      assert.equal(first.stdout, 'shared\n', first.stderr);
+      assert.match(first.stderr, /Read-only[\s\S]*No space/);
+      const second = await run(['cat', '/data/n'], more);
+      assert.equal(second.stdout, 'kept\n', second.stderr);
+    } finally {
+      await world.engine.volumes.remove('kept');
+    }
   });
 
   test('on the bridge it has an address, a low port as an ordinary user, and a way out', async () => {
