@@ -10,7 +10,7 @@ import { cancelBuild } from './cancel-build.ts';
 export interface DeleteParts {
   store: Store;
   mirror: Mirror;
-  agents: Pick<Agents, 'drain'>;
+  agents: Agents;
   log: Log;
 }
 
