@@ -78,9 +78,12 @@ export class Platform {
   readonly place = takePlace();
   /** All that `hearth up` has said, by line. */
   readonly said: string[] = [];
+  readonly #settings: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
 
-  constructor() {
+  /** `settings` are `HEARTH_*` variables of its daemons. */
+  constructor(settings: Readonly<Record<string, string>> = {}) {
+    this.#settings = settings;
     // Passed by daemons that are not root.
     chmodSync(this.folder, 0o711);
     mkdirSync(this.temporary, { mode: 0o1777 });
@@ -92,7 +95,7 @@ export class Platform {
     const args = ['up', '--port', '0', '--subnet', subnet, '--uid-base', String(uidBase)];
     const child = spawnBound(process.execPath, [CLI, ...args], {
       cwd: packageRoot,
-      env: this.#env(),
+      env: { ...this.#env(), ...this.#settings },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#child = child;
