@@ -29,7 +29,7 @@ export function containerTable(containers: readonly ContainerInfo[], nowMs: numb
   const rows = containers.map((container) => [
     container.id.slice(0, Math.max(ID_SHOWN, container.functionName === undefined ? 0 : 64)),
     container.name,
-    container.image,
+    shortImage(container.image),
     shorten(container.command.join(' ')),
     statusText(container, nowMs),
     container.ports.map(portText).join(', ') || '-',
@@ -47,6 +47,11 @@ export function statusText(container: ContainerInfo, nowMs: number): string {
   const { exitCode, signal } = container;
   const how = exitCode ?? (signal === undefined ? '?' : `signal ${signal}`);
   return `exited (${how}) ${since}`;
+}
+
+/** `functions/hello@4f5a…` in place of 64 digits. */
+function shortImage(image: string): string {
+  return image.replace(/@sha256:([0-9a-f]{12})[0-9a-f]+$/, '@$1');
 }
 
 function portText(port: ContainerInfo['ports'][number]): string {

@@ -44,7 +44,8 @@ export async function forward(
   open++;
   reply.raw.once('close', () => open--);
   const method = request.method as 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
-  const hasBody = method === 'POST' || method === 'PUT';
+  const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
+  const hasBody = chunked !== undefined || Number(length ?? 0) > 0;
   const answer = await target.client.raw(target.path, {
     method,
     headers: pick(REQUEST_FIELDS, request.headers),
