@@ -73,7 +73,7 @@ export class SlotAttachments {
     const { elements, slot: attached } = attachment;
     const { names, slots, firewall, named } = this.#options;
     const plain = networkSlot(names, slots, slot.number);
-    // Its own source again: the number's next slot is a plain one
+    // Its own source again, which goes with the slot
     const restored = attached.network === undefined || elements.length === 0 ? [] : [plain];
     await firewall.replace(elements, restored.map(sourceElement));
     await this.#ports.close(attached.address);
@@ -151,7 +151,7 @@ export class SlotAttachments {
 
 function elementsOf(slot: NetworkSlot, spec: ContainerSpec): Element[] {
   return [
-    // A plain slot's stays as long as the engine
+    // A plain slot has its own already
     ...(slot.network === undefined ? [] : [sourceElement(slot)]),
     ...egressElements(slot.address, spec.egress ?? []),
     ...portElements(slot.address, slot.ports ?? []),

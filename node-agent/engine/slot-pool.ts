@@ -14,9 +14,6 @@ import {
 import { SlotRemoval } from './slot-removal.ts';
 import { type Subnet, slotCount } from './subnet.ts';
 
-/** Slots whose sources are made known to the firewall in one run. */
-const SOURCES_AT_ONCE = 64;
-
 export interface SlotPoolOptions {
   names: NetworkNames;
   /** Where slots take their addresses from, and the bridge's network, which holds it. */
@@ -41,8 +38,9 @@ export class SlotPool {
   readonly #waiting: { resolve: (slot: NetworkSlot) => void; reject: (error: unknown) => void }[] =
     [];
   readonly #used = new Set<number>();
-  /** First numbers of the runs of slots whose sources the firewall knows. */
+  /** Those whose source the firewall knows. */
   readonly #sourced = new Set<number>();
+  readonly #releasing = new Set<Promise<void>>();
   #next = 0;
   #filling: Promise<void> | undefined;
   #closed = false;
@@ -66,16 +64,22 @@ export class SlotPool {
     });
   }
 
-  /** The slot of this number, which an earlier process made. Nobody else gets it until `release`. */
+  /**
+   * The slot of this number, which an earlier process made, and whose source the firewall begins
+   * with. Nobody else gets it until `release`.
+   */
   claim(number: number): NetworkSlot {
     this.#used.add(number);
+    this.#sourced.add(number);
     return this.#slot(number);
   }
 
   /** Removes a used slot; then its number is free. */
-  async release(slot: NetworkSlot): Promise<void> {
-    await this.#removal.remove(slot);
-    this.#used.delete(slot.number);
+  release(slot: NetworkSlot): Promise<void> {
+    const released = this.#release(slot);
+    this.#releasing.add(released);
+    void released.finally(() => this.#releasing.delete(released));
+    return released;
   }
 
   /** Removes all slots of an earlier process but the claimed ones. */
@@ -86,7 +90,8 @@ export class SlotPool {
       const text = name.slice(netnsPrefix.length);
       const number = Number(text);
       if (!/^\d+$/.test(text) || this.#used.has(number)) continue;
-      leftovers.push(this.release(this.claim(number)));
+      this.#used.add(number);
+      leftovers.push(this.release(this.#slot(number)));
     }
     await Promise.all(leftovers);
   }
@@ -104,7 +109,14 @@ export class SlotPool {
     await this.#filling;
     for (const waiter of this.#waiting.splice(0)) waiter.reject(closing());
     for (const slot of this.#ready.splice(0)) void this.release(slot);
-    await this.#removal.settled();
+    await Promise.all(this.#releasing);
+  }
+
+  async #release(slot: NetworkSlot): Promise<void> {
+    const { number } = slot;
+    await this.#removal.remove(slot);
+    if (this.#sourced.delete(number)) await this.#removeSource(number);
+    this.#used.delete(number);
   }
 
   async #fillUntilReady(): Promise<void> {
@@ -127,10 +139,13 @@ export class SlotPool {
 
   async #create(): Promise<NetworkSlot> {
     const { names, bridge, configure } = this.#options;
-    const slot = this.#slot(this.#takeNumber());
+    const slot = this.#slot(await this.#takeNumber());
     try {
-      await this.#makeSourceKnown(slot.number);
-      await ipBatch([`netns add ${slot.netns}`, ...hostLinkCommands(names, slot)]);
+      const made = await Promise.allSettled([
+        this.#addSource(slot),
+        ipBatch([`netns add ${slot.netns}`, ...hostLinkCommands(names, slot)]),
+      ]);
+      for (const part of made) if (part.status === 'rejected') throw part.reason;
       // Before the link inside is up, so that it never gets an IPv6 address
       await configure(netnsPath(slot));
       await ipBatch(insideCommands(bridge, slot), slot.netns);
@@ -141,10 +156,21 @@ export class SlotPool {
     }
   }
 
-  /** Numbers go round, so that an address rests as long as possible before it is used again. */
-  #takeNumber(): number {
+  /** @throws HearthError NodeFull when all are in use, and none is about to be free */
+  async #takeNumber(): Promise<number> {
+    const number = this.#freeNumber();
+    if (number !== undefined) return number;
+    await Promise.all(this.#releasing);
+    const later = this.#freeNumber();
+    if (later !== undefined) return later;
     const { slots } = this.#options;
-    const count = slotCount(slots);
+    const message = `all ${slotCount(slots)} addresses of ${slots.text} are in use`;
+    throw new HearthError('NodeFull', message);
+  }
+
+  /** Numbers go round, so that an address rests as long as possible before it is used again. */
+  #freeNumber(): number | undefined {
+    const count = slotCount(this.#options.slots);
     for (let tries = 0; tries < count; tries++) {
       const number = this.#next;
       this.#next = (this.#next + 1) % count;
@@ -154,19 +180,21 @@ export class SlotPool {
       this.#used.add(number);
       return number;
     }
-    throw new HearthError('NodeFull', `all ${count} addresses of ${slots.text} are in use`);
+    return undefined;
   }
 
-  /** A number's link and address never change, so that what the firewall knows of it stays true. */
-  async #makeSourceKnown(number: number): Promise<void> {
-    const first = number - (number % SOURCES_AT_ONCE);
-    if (this.#sourced.has(first)) return;
-    const last = Math.min(first + SOURCES_AT_ONCE, slotCount(this.#options.slots));
-    const numbers = Array.from({ length: last - first }, (_, n) => first + n);
-    // Claimed ones are known already, perhaps with an address of another network
-    const unknown = numbers.filter((one) => one === number || !this.#used.has(one));
-    await this.#options.firewall.add(unknown.map((one) => sourceElement(this.#slot(one))));
-    this.#sourced.add(first);
+  async #addSource(slot: NetworkSlot): Promise<void> {
+    await this.#options.firewall.add([sourceElement(slot)]);
+    this.#sourced.add(slot.number);
+  }
+
+  async #removeSource(number: number): Promise<void> {
+    const { firewall, log } = this.#options;
+    try {
+      await firewall.remove([sourceElement(this.#slot(number))]);
+    } catch (error) {
+      log.warn({ number, error: String(error) }, 'source of a slot stays');
+    }
   }
 
   #slot(number: number): NetworkSlot {

@@ -33,10 +33,6 @@ export class SlotRemoval {
     });
   }
 
-  async settled(): Promise<void> {
-    await this.#running;
-  }
-
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, AT_ONCE_MAX);

@@ -8,9 +8,9 @@ export function missingForCompile(): string | undefined {
 }
 
 /** Compiles C into a static program at `path`, for images that hold nothing else. */
-export function compileStatic(path: string, source: string): string {
+export function compileStatic(path: string, source: string, flags: readonly string[] = []): string {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.c`, source);
-  execFileSync('gcc', ['-O1', '-static', '-o', path, `${path}.c`]);
+  execFileSync('gcc', ['-O1', '-static', ...flags, '-o', path, `${path}.c`]);
   return path;
 }
