@@ -19,7 +19,7 @@ import type { MountRules } from './mount-check.ts';
 import { planMounts } from './mount-plan.ts';
 import { type EngineNetwork, netnsPath } from './network.ts';
 import { type NetworkSlot, networkState, withNameServer } from './network-plan.ts';
-import type { OciRuntimes } from './oci/runtimes.ts';
+import { type OciRuntimes, startingResources } from './oci/runtimes.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
 import { planStart } from './start-plan.ts';
@@ -131,7 +131,7 @@ export class ContainerStarter {
     makeFifo(folder.stderr, owner);
     if (spec.statusPipe === true) makeFifo(folder.status, owner);
     failpoint('start.after-fifos');
-    this.#context.cgroups.limit(cgroup, withInit(spec.resources));
+    this.#context.cgroups.limit(cgroup, withInit(startingResources(spec)));
     failpoint('start.after-limits');
     const container = new LiveContainer({
       spec,
@@ -194,14 +194,16 @@ export class ContainerStarter {
     const timer = setTimeout(abort, START_MS);
     try {
       const process = await client.runtime(runtimes.plan(spec, prepared));
+      // A runtime sets what it was told of, and needs more processes than some programs may have
+      cgroups.limit(cgroup, spec.resources);
       failpoint('start.after-launch');
       container.started(process);
       this.#context.volumes.used(spec.id);
       folder.writeState({ ...stateOf(container.parts), process });
       failpoint('start.after-process');
     } catch (error) {
-      if (!(error instanceof StartRefused)) throw error;
-      throw runtimes.error(error.failure, spec, folder.path);
+      const isRuntimes = error instanceof StartRefused && error.failure.step === 'runtime';
+      throw isRuntimes ? runtimes.error(error.failure, spec, folder.path) : error;
     } finally {
       clearTimeout(timer);
     }

@@ -29,7 +29,7 @@ import { attachUserMounts } from './user-mounts.ts';
 
 const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 const PATH_ONLY = O_PATH | O_CLOEXEC;
-/** Mounted beside the root by the blank; another OCI runtime makes its own /dev and /proc. */
+/** Real folders of every root: another OCI runtime follows a link there on the host (CVE-2026-41579). */
 const SYSTEM = ['dev', 'proc', 'sys'];
 
 /** What goes over a root. */
@@ -37,7 +37,7 @@ export interface OverRootInputs {
   userns: number;
   /** Of what the user mounts from the host, by position in the plan's `mounts`: cloneHostMounts. */
   clones: readonly (number | undefined)[];
-  /** What waits in the working folder; default all of SYSTEM. */
+  /** What waits in the working folder to be mounted there; default all three. */
   system?: readonly string[];
   step: (name: string) => void;
 }
@@ -64,9 +64,9 @@ export function mountOverRoot(sys: Syscalls, plan: StartPlan, inputs: OverRootIn
     attach(sys, cloneMapped(sys, { source: bind.source, userns, readOnly: true }), target);
   }
   if (plan.shmBytes !== undefined && system.includes('dev')) resizeShm(sys, plan.shmBytes);
-  for (const name of system) {
+  for (const name of SYSTEM) {
     const target = openFolder(sys, root, `/${name}`, uidBase);
-    sys.moveMount(AT_FDCWD, name, target, '', MOVE_MOUNT_T_EMPTY_PATH);
+    if (system.includes(name)) sys.moveMount(AT_FDCWD, name, target, '', MOVE_MOUNT_T_EMPTY_PATH);
     sys.close(target);
   }
   sys.close(root);

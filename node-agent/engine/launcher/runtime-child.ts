@@ -23,6 +23,7 @@ import { failureOf, SAID_EXECUTING } from './outcome.ts';
 import { mountRoot } from './root-file-system.ts';
 import { mountOverRoot } from './root-mounts.ts';
 import type { RuntimePlan } from './runtime-messages.ts';
+import { checkProgram } from './runtime-program.ts';
 import { closeFrom, installStreams, openStreams, park } from './standard-streams.ts';
 import { mountSys } from './sys-mount.ts';
 import { writeText } from './user-namespaces.ts';
@@ -113,6 +114,7 @@ function prepareAndExecute(
   mountRoot(sys, start, userns);
   mountSys(sys, { uidBase: start.uidBase, cgroupViews: plan.cgroupViews });
   mountOverRoot(sys, start, { userns, clones, step, system: ['sys'] });
+  checkProgram(sys, start, step);
   step('write config');
   writeConfig(sys, plan.config);
   step('close descriptors');

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { WNOHANG } from '../linux-constants.ts';
 import { type ProcessIdentity, processStartTime } from '../process-identity.ts';
 import type { LauncherContext } from './blank.ts';
 import type { Children, Sources } from './children.ts';
@@ -28,6 +29,8 @@ export class RuntimeRuns {
   readonly #children: Children;
   /** Descriptors of the runtimes under way, by container. */
   readonly #running = new Map<string, number>();
+  /** Process groups of ended runtimes that may have left children of theirs to this process. */
+  readonly #orphaned = new Set<number>();
   readonly #chunk = Buffer.alloc(READ_BYTES);
 
   constructor(context: LauncherContext, sources: Sources, children: Children) {
@@ -53,6 +56,8 @@ export class RuntimeRuns {
       const failure = parseOutcome(Buffer.concat(said));
       this.#children.add({ pid, pidfd }, (status) => {
         this.#running.delete(plan.start.id);
+        this.#orphaned.add(pid);
+        this.#reapOrphans();
         if (failure !== undefined) events.failed(failure);
         else this.#ended(plan, status, events);
       });
@@ -63,6 +68,17 @@ export class RuntimeRuns {
   abort(id: string): void {
     const pidfd = this.#running.get(id);
     if (pidfd !== undefined) this.#context.sys.pidfdSendSignal(pidfd, SIGKILL);
+  }
+
+  /** A runtime that is killed, or fails, does not wait for its own helpers: they become zombies here. */
+  #reapOrphans(): void {
+    for (const group of this.#orphaned) {
+      try {
+        while (this.#context.sys.wait4(-group, WNOHANG).pid !== 0);
+      } catch {
+        this.#orphaned.delete(group);
+      }
+    }
   }
 
   #ended(plan: RuntimePlan, status: number, events: RuntimeEvents): void {

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { HearthError } from '../../../lib/errors.ts';
@@ -173,21 +182,82 @@ describe('containers of runc', { skip }, () => {
     await container.remove();
   });
 
-  for (const [title, argv, code, text] of [
+  for (const [title, argv, code, message] of [
     ['is not there', ['/bin/nope'], 'EntrypointNotFound', '/bin/nope: not found in image'],
     ['is not in PATH', ['nope'], 'EntrypointNotFound', 'nope: not found in PATH of the image'],
-    ['is not executable', ['/etc/text'], 'EntrypointNotFound', '/etc/text: permission denied'],
+    ['is not executable', ['/bin/closed'], 'EntrypointNotFound', '/bin/closed: permission denied'],
+    ['is none', ['/bin/text'], 'ExecFormat', '/bin/text: not a program this machine can execute'],
+    [
+      'has no interpreter',
+      ['/bin/crlf'],
+      'EntrypointNotFound',
+      '/bin/crlf: its interpreter /bin/sh is not in the image',
+    ],
+    [
+      'would be of the host',
+      ['/proc/self/exe'],
+      'EntrypointNotFound',
+      '/proc/self/exe: not found in image',
+    ],
   ] as const) {
     test(`a program that ${title} is told as such, and nothing is left`, async () => {
-      const layer = join(world.folder, 'text');
-      execFileSync('mkdir', ['-p', join(layer, 'etc')]);
-      writeFileSync(join(layer, 'etc/text'), 'no program');
+      const layer = join(world.folder, 'programs');
+      execFileSync('mkdir', ['-p', join(layer, 'bin')]);
+      writeFileSync(join(layer, 'bin/closed'), '#!/bin/sh\n', { mode: 0o644 });
+      writeFileSync(join(layer, 'bin/text'), 'no program', { mode: 0o755 });
+      writeFileSync(join(layer, 'bin/crlf'), '#!/bin/sh\r\n', { mode: 0o755 });
       const spec = world.spec(argv, { ociRuntime, layers: [world.layer, layer] });
       const error = await refused(world.engine.start(spec));
-      assert.deepEqual([error.code, error.message], [code, text]);
+      assert.deepEqual([error.code, error.message], [code, message]);
       assert.equal(world.engine.get(spec.id), undefined);
     });
   }
+
+  for (const [name, target] of [
+    ['dev', '/etc'],
+    ['dev', '../../../../etc'],
+    ['proc', 'etc'],
+    ['sys', '/sys'],
+  ] as const) {
+    test(`CVE-2026-41579: an image whose /${name} is a link to ${target} is refused before runc sees it`, async () => {
+      const layer = mkdtempSync(join(world.folder, 'link-'));
+      symlinkSync(target, join(layer, name));
+      const error = await refused(start(['true'], { layers: [world.layer, layer] }));
+      assert.equal(error.code, 'StartFailed');
+      assert.match(error.message, /ELOOP$/);
+      assert.equal(existsSync('/etc/ptmx'), false);
+    });
+  }
+
+  test('a working folder that is not there is told as such', async () => {
+    const error = await refused(start(['true'], { cwd: '/nope' }));
+    assert.match(error.message, /enter working folder: .*ENOENT$/);
+    const link = await refused(start(['true'], { cwd: '/proc/self/fd/7' }));
+    assert.match(link.message, /enter working folder/);
+  });
+
+  test('few processes are enough for a container, and its limit holds', async () => {
+    const resources = { ...world.spec([]).resources, pids: 2 };
+    const script = 'sleep 0.1; for i in 1 2 3 4 5 6; do sleep 1 & done; echo done';
+    const ran = await run(sh(script), { resources });
+    assert.match(ran.stderr, /fork/);
+    assert.equal(
+      (await run(['echo', 'hi'], { resources: { ...resources, pids: 1 } })).stdout,
+      'hi\n',
+    );
+  });
+
+  test('a program is executed in it with the same isolation', async () => {
+    const user = { uid: 7, gid: 8, groups: [9] };
+    const container = await start(['sleep', '60'], { user });
+    const script = 'id; grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/self/status; exit 4';
+    const inside = await container.exec({ argv: sh(script) });
+    const said = text(inside.stdout);
+    assert.deepEqual(await inside.exited, { code: 4 });
+    const status = 'CapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n';
+    assert.equal(await said, `uid=7 gid=8 groups=9\n${status}`);
+    await container.remove();
+  });
 
   test('a container outlives its agent and is adopted by the next; what was not finished is removed', async (t) => {
     const options = { ...world.options, name: `${world.options.name}z`, log: undefined };

@@ -19,6 +19,8 @@ import { toRuntimeConfig } from './to-config.ts';
 const LOG_BYTES_MAX = 16 * 1024;
 /** The only pid namespace that a runtime makes is the program's own. */
 const PROGRAM_PID = 1;
+/** Threads and processes of runc itself in the container, before the program. */
+const RUNTIME_PIDS = 16;
 
 /** What the engine has prepared for a container of another runtime. */
 export interface PreparedRuntime {
@@ -143,12 +145,18 @@ export class OciRuntimes {
   }
 }
 
-/** What the engine sets or mounts by itself, before the runtime begins, is not for the runtime. */
+/** What the engine sets or mounts by itself, before the runtime begins or after, is not for it. */
 function forRuntime(spec: ContainerSpec, start: StartPlan): ContainerSpec {
   const { mounts: _, ...rest } = spec;
-  const { swapBytes: _swap, cpuWeight: _weight, ...given } = spec.resources;
-  const resources: ContainerResources = given;
+  const { swapBytes: _swap, cpuWeight: _weight, ...resources } = startingResources(spec);
   return { ...rest, env: start.env, resources };
+}
+
+/** Limits of a container until its program runs: a runtime has processes of its own in there. */
+export function startingResources(spec: ContainerSpec): ContainerResources {
+  const { ociRuntime, resources } = spec;
+  if (ociRuntime === undefined) return resources;
+  return { ...resources, pids: Math.max(resources.pids, RUNTIME_PIDS) };
 }
 
 /** sd_listen_fds(3) wants the pid as the program sees it. */
