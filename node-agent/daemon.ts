@@ -101,6 +101,7 @@ async function openParts(
       uidBase: config.uidBase,
       allowedNetworks: splitList(config.allowedNetworks),
       bindPaths: splitList(config.bindPaths),
+      ownPaths: [dataRoot],
       runtimes: parseRuntimes(config.runtimes),
       log,
       onEvent: events.add,

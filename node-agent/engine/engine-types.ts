@@ -30,6 +30,8 @@ export interface EngineOptions {
   reachableByUids?: readonly number[];
   /** Host folders that `bind` mounts may come from, with everything below; default none. */
   bindPaths?: readonly string[];
+  /** Further folders of the platform's, which no bind mount may show, whatever bindPaths says. */
+  ownPaths?: readonly string[];
   /** Other OCI runtimes by name (`runc`), as dockerd's `runtimes`. */
   runtimes?: Readonly<Record<string, { path: string; args?: readonly string[] }>>;
   /** Hears what happens to containers. */

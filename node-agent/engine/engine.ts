@@ -85,6 +85,7 @@ class ContainerEngine implements Engine {
     const mountRules = {
       bindRoots: resolveBindPaths(options.bindPaths ?? []),
       stateDir: realpathSync(options.stateDir),
+      ownPaths: (options.ownPaths ?? []).map((path) => realpathSync(path)),
     };
     this.volumes = new EngineVolumes({ stateDir: mountRules.stateDir, log: options.log });
     this.#cgroups = new EngineCgroups(detectCgroupLayout(), options.name);

@@ -15,6 +15,7 @@ const RULES = {
     { path: '/var/lib', real: '/var/lib' },
   ],
   stateDir: '/var/lib/hearth/engine',
+  ownPaths: ['/srv-data', '/var/lib/hearth'],
 };
 
 function fault(mounts: readonly ContainerMount[], more: Partial<ContainerSpec> = {}) {
@@ -68,8 +69,9 @@ test('a bind path that is not allowed names what is, and the key that allows it'
   for (const source of ['/srv/../etc', 'srv', '/srv/', '/srv/a\0']) {
     assert.match(bind(source)?.message ?? '', /absolute and plain/);
   }
-  for (const source of ['/var/lib', '/var/lib/hearth', '/var/lib/hearth/engine/volumes']) {
-    assert.match(bind(source)?.message ?? '', /its own files are there/);
+  const own = ['', '/hearth', '/hearth/images', '/hearth/engine/volumes'];
+  for (const source of own.map((path) => `/var/lib${path}`)) {
+    assert.match(bind(source)?.message ?? '', /the platform’s own files are there/);
   }
   assert.equal(bind('/var/lib/other'), undefined);
 });

@@ -16,6 +16,8 @@ export interface MountRules {
   bindRoots: readonly BindRoot[];
   /** Folder of the engine's own files, canonical. */
   stateDir: string;
+  /** Further folders that no bind mount may show, canonical. */
+  ownPaths: readonly string[];
 }
 
 /** A mount that cannot be, in the words of an error. */
@@ -94,8 +96,12 @@ function bindFault(source: string, rules: MountRules): MountFault | undefined {
       'add the folder to bindPaths in the configuration of the node agent, or use a volume',
     );
   }
-  if (!overlaps(posix.join(found.root.real, found.path), rules.stateDir)) return undefined;
-  return invalid(`bind path "${source}" is not allowed on this node: its own files are there`);
+  const real = posix.join(found.root.real, found.path);
+  const own = [rules.stateDir, ...rules.ownPaths].find((path) => overlaps(real, path));
+  if (own === undefined) return undefined;
+  return invalid(
+    `bind path "${source}" is not allowed on this node: the platform’s own files are there`,
+  );
 }
 
 function isPlainAbsolute(path: string): boolean {
