@@ -10,7 +10,11 @@ function run(text: string, times: number, name = 'start.one'): string[] {
   for (let n = 0; n < times; n++) {
     try {
       const before = said.length;
-      points.hit(name, { kill: () => said.push('kill'), sleep: (ms) => said.push(`sleep ${ms}`) });
+      points.hit(name, {
+        kill: () => said.push('kill'),
+        sleep: (ms) => said.push(`sleep ${ms}`),
+        say: (line) => assert.match(line, /^failpoint start\.\w+: \w+\n$/),
+      });
       if (said.length === before) said.push('-');
     } catch (error) {
       const { code, message } = error as Error & { code?: string };

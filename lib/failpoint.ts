@@ -22,6 +22,8 @@ export interface FailpointTerm {
 export interface FailpointMeans {
   kill: () => void;
   sleep: (ms: number) => void;
+  /** One line, so that nobody takes it for a fault of the program. */
+  say: (line: string) => void;
 }
 
 const DELAY_MS_MAX = 60_000;
@@ -75,6 +77,7 @@ export class Failpoints {
     if (term === undefined) return;
     term.count -= 1;
     const { action } = term;
+    if (action.type !== 'off') means.say(`failpoint ${name}: ${action.type}\n`);
     if (action.type === 'kill') means.kill();
     else if (action.type === 'delay') means.sleep(action.ms);
     else if (action.type === 'error') throw failure(name, action.text);

@@ -35,6 +35,9 @@ export function linksOf(engine: string): string[] {
   return entries('/sys/class/net').filter((name) => ours.test(name));
 }
 
+/** Sets that the kernel fills itself, and addresses of links that will be made: no container's. */
+const POOLED_SET = /^\tset (?:sources \{|\w+ \{(?=[^}]*flags dynamic))[\s\S]*?^\t\}\n/gm;
+
 /** The engine's firewall tables, each with the number of its lines: rules, chains, elements. */
 export function tablesOf(engine: string): string[] {
   const tables = nft('list', 'tables')
@@ -42,8 +45,8 @@ export function tablesOf(engine: string): string[] {
     .map((line) => line.split(' ').slice(1))
     .filter(([, name = '']) => name === `hearth_${engine}` || name.startsWith(`hearth_${engine}_`));
   return tables.map((table) => {
-    const length = nft('list', 'table', ...table).split('\n').length;
-    return `${table.join(' ')} of ${length} lines`;
+    const text = nft('list', 'table', ...table).replaceAll(POOLED_SET, '');
+    return `${table.join(' ')} of ${text.split('\n').length} lines`;
   });
 }
 

@@ -94,6 +94,7 @@ export class ContainerStarter {
       const queued = performance.now();
       made.container = this.#prepare(spec, made.blank, made.network);
       if (isOnDisk(spec)) await makeDiskImage(made.container.parts.folder.disk, spec);
+      failpoint('start.after-disk');
       await this.#launch(made.container, made.blank, made.unfilled);
       const queueMs = queued - began;
       made.container.timings = { queueMs, spawnMs: performance.now() - queued };

@@ -12,7 +12,7 @@ import { ContainerFolder, lastOf, listContainerIds } from './container-state.ts'
 import type { Container, Engine, EngineOptions } from './engine-types.ts';
 import { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
-import { LauncherClient } from './launcher-client.ts';
+import { LauncherClient, StartRefused } from './launcher-client.ts';
 import type { LiveContainer } from './live-container.ts';
 import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
@@ -178,12 +178,13 @@ class ContainerEngine implements Engine {
       claimNetwork: (state) => this.#network.adopt(state),
       onRemoved: (id, uidSlot, network) => this.#forget(id, uidSlot, network),
     });
-    const launcher = await this.#launcher;
+    // All before the first wait: a launcher that replaces a lost one watches those it finds here
     for (const container of adopted) {
       this.#containers.set(container.id, container);
       this.volumes.adopt(container.id, container.spec);
-      const { process } = container;
-      if (process !== undefined) await launcher.watch({ id: container.id, ...lastOf(process) });
+    }
+    for (const container of adopted) {
+      await this.#watchEnd(container);
       failpoint('adopt.after-watch');
     }
     await this.#network.sweep();
@@ -204,9 +205,11 @@ class ContainerEngine implements Engine {
     if (keep) for (const container of all) container.detach();
     else await Promise.all(all.map((container) => container.remove()));
     await this.#blanks.close();
-    await this.#network.close({ keep: keep && all.length > 0 });
+    // Also those that nobody has adopted yet, when this engine could not even begin
+    const stays = keep && listContainerIds(this.#containersDir).length > 0;
+    await this.#network.close({ keep: stays });
     await (await this.#launcher.catch(() => undefined))?.close();
-    if (keep && all.length > 0) return;
+    if (stays) return;
     this.#cgroups.removeAll();
     this.#runtimes.close();
     for (const folder of [this.#stagingDir, this.#containersDir, this.#exits.folder]) {
@@ -230,6 +233,15 @@ class ContainerEngine implements Engine {
   #ownsCgroup(name: string): boolean {
     if (this.#blanks.owns(name) || this.#starter.count > 0) return true;
     return [...this.#containers.values()].some(({ parts }) => parts.cgroup.name === name);
+  }
+
+  async #watchEnd({ id, process }: LiveContainer): Promise<void> {
+    if (process === undefined) return;
+    try {
+      await (await this.#launcher).watch({ id, ...lastOf(process) });
+    } catch (error) {
+      if (!(error instanceof StartRefused)) throw error;
+    }
   }
 
   #createLauncher(): Promise<LauncherClient> {

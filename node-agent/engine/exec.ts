@@ -7,6 +7,7 @@ import { execError } from './exec-error.ts';
 import { execFault, planProgram, sizeFault } from './exec-plan.ts';
 import { type ExecStreams, pipeStreams, terminalStreams } from './exec-streams.ts';
 import type { ExecExit, ExecProcess, ExecSpec } from './exec-types.ts';
+import { failpoint } from './failpoints.ts';
 import { StartRefused } from './launcher-client.ts';
 import { exitStatus } from './start-error.ts';
 
@@ -57,10 +58,12 @@ export class ContainerExecs {
     const owner = { uid: uidBase + user.uid, gid: uidBase + user.gid };
     const streams = openStreams(spec, { program, owner, uidBase });
     try {
+      failpoint('exec.after-streams');
       const env = containerEnv(target.spec, program);
       const work = planProgram(target.spec, spec, { env, streams: streams.given });
       const entered = new EnteredProcess();
       await entered.enter(target, { work, user });
+      failpoint('exec.after-start');
       streams.passed();
       return new RunningExec(entered, streams, target.parts.emit);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { Failpoints, parseFailpoints } from '../../lib/failpoint.ts';
 import { FAILPOINT_NAMES, type FailpointName } from './failpoint-names.ts';
 
@@ -15,14 +16,19 @@ const armed =
 
 /** A place at which a test can end or hold this process. @throws Error if a test says so */
 export function failpoint(name: FailpointName): void {
-  if (armed !== undefined) armed.hit(name, { kill: killSelf, sleep: sleepSync });
+  if (armed !== undefined) armed.hit(name, { kill: killSelf, sleep: sleepSync, say });
 }
 
 /** The same in a child forked without exec, before the step called `step`. */
 export function childFailpoint(step: string, child: ChildMeans): void {
   if (armed === undefined) return;
   const name = `child.${step.replaceAll(/[^a-z]+/gi, '-')}`;
-  armed.hit(name, { kill: () => child.exit(137), sleep: (ms) => void child.poll([], ms) });
+  armed.hit(name, {
+    kill: () => child.exit(137),
+    sleep: (ms) => void child.poll([], ms),
+    // Its descriptor 2 is the container's by then
+    say: () => {},
+  });
 }
 
 /** A child ends by _exit: it is PID 1 of its namespace, and so out of its own signals' reach. */
@@ -49,6 +55,11 @@ export function inheritedFailpoints(): string[] {
 
 function killSelf(): void {
   process.kill(process.pid, 'SIGKILL');
+}
+
+/** At once, as the process may end before its streams have said anything. */
+function say(line: string): void {
+  writeSync(2, line);
 }
 
 function sleepSync(ms: number): void {

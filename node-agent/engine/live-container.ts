@@ -275,6 +275,7 @@ export async function removeParts(
   await cgroup.remove();
   failpoint('remove.after-cgroup');
   exits.remove(cgroup.name);
+  failpoint('remove.after-exit-file');
   if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
   failpoint('remove.after-socket');
   if (spec.upperDir !== undefined) rmSync(workDir(spec.upperDir), { recursive: true, force: true });

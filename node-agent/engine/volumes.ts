@@ -15,6 +15,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import type { Volumes } from './engine-types.ts';
+import { failpoint } from './failpoints.ts';
 import { VOLUME_NAME, volumeNameFault } from './mount-check.ts';
 import { volumesFolder } from './mount-plan.ts';
 
@@ -64,8 +65,11 @@ export class EngineVolumes implements Volumes {
     const labels = { ...wanted.labels };
     const record: VolumeRecord = { version: 1, name, labels, createdAtMs: Date.now(), used: false };
     mkdirSync(join(this.#folder, name), { mode: 0o700 });
+    failpoint('volumes.create.after-folder');
     this.#write(record);
+    failpoint('volumes.create.after-record');
     mkdirSync(join(this.#folder, name, 'data'), { mode: 0o755 });
+    failpoint('volumes.create.after-data');
     this.#records.set(name, record);
     return this.#info(record);
   }
@@ -90,7 +94,9 @@ export class EngineVolumes implements Volumes {
       });
     }
     this.#records.delete(name);
+    failpoint('volumes.remove.before');
     await this.#removeFolder(name);
+    failpoint('volumes.remove.after-files');
   }
 
   /**
@@ -180,6 +186,7 @@ export class EngineVolumes implements Volumes {
       if (!name.startsWith(GONE)) {
         const gone = join(this.#folder, `${GONE}${randomBytes(8).toString('hex')}`);
         renameSync(at, gone);
+        failpoint('volumes.remove.after-rename');
         at = gone;
       }
       await rm(at, { recursive: true, force: true });

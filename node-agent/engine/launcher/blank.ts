@@ -11,13 +11,14 @@ import { processStartTime } from '../process-identity.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import { enterFolder, execute, resetSignals } from './execute.ts';
 import { FrameReader } from './frames.ts';
-import { becomeInit, type InitParts } from './init.ts';
 import { cloneHostMounts } from './host-mounts.ts';
+import { becomeInit, type InitParts } from './init.ts';
 import { type BlankView, becomeBlank, type HostDoors, isolate, leaveHost } from './isolate.ts';
 import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
 import { enterNetwork } from './network-namespace.ts';
 import { failureOf, RefusedStep, SAID_EXECUTING, sayReady } from './outcome.ts';
 import { closeFrom, installStreams, openStreams, park } from './standard-streams.ts';
+import { stepper } from './steps.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
 
 /** A forked process that waits in its own namespaces and cgroups for what it shall run. */
@@ -106,9 +107,7 @@ interface BlankFds {
 function liveAsFirst(context: LauncherContext, plan: BlankPlan, given: BlankFds): never {
   const { sys, init, filter } = context;
   const state = { step: 'close descriptors', saysTo: given.outcomeFd };
-  const step = (name: string): void => {
-    state.step = name;
-  };
+  const step = stepper(sys, state);
   try {
     const fds = parkAll(sys, given);
     state.saysTo = fds.outcomeFd;
@@ -149,9 +148,7 @@ function liveAsBlank(
   const { sys } = context;
   const { outcomeFd, userns } = given;
   const state = { step: 'become blank' };
-  const step = (name: string): void => {
-    state.step = name;
-  };
+  const step = stepper(sys, state);
   try {
     // While the host's /proc is still what /proc means
     const pid = Number(sys.readlinkat(AT_FDCWD, '/proc/self'));
