@@ -5,7 +5,7 @@ import { type BindRoot, bindRootOf, overlaps } from './bind-root.ts';
 import type { ContainerMount, ContainerSpec } from './container-spec.ts';
 
 /** Names of volumes, which are folders' names too: none is `.`, hidden, or has a separator. */
-export const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]{0,62}$/;
+const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]{0,62}$/;
 
 const PATH_BYTES_MAX = 4095;
 /** What the engine itself mounts; what is in them is decided by it alone. */

@@ -16,7 +16,7 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import type { Volumes } from './engine-types.ts';
 import { failpoint } from './failpoints.ts';
-import { VOLUME_NAME, volumeNameFault } from './mount-check.ts';
+import { volumeNameFault } from './mount-check.ts';
 import { volumesFolder } from './mount-plan.ts';
 
 /** What is kept of a volume on disk, beside its `data`. */
@@ -47,7 +47,9 @@ export class EngineVolumes implements Volumes {
     this.#folder = volumesFolder(options.stateDir);
     this.#log = options.log;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(this.#folder)) this.#load(name);
+    for (const name of readdirSync(this.#folder)) {
+      if (!name.startsWith(GONE) && !this.#load(name)) this.#setAside(name);
+    }
   }
 
   create(wanted: { name?: string; labels?: Readonly<Record<string, string>> } = {}): VolumeInfo {
@@ -95,7 +97,7 @@ export class EngineVolumes implements Volumes {
     }
     this.#records.delete(name);
     failpoint('volumes.remove.before');
-    await this.#removeFolder(name);
+    await this.#removeFolder(this.#setAside(name));
     failpoint('volumes.remove.after-files');
   }
 
@@ -137,9 +139,8 @@ export class EngineVolumes implements Volumes {
 
   /** Removes what was being removed when an earlier process ended, or was never finished. */
   async sweep(): Promise<void> {
-    for (const name of readdirSync(this.#folder)) {
-      if (!this.#records.has(name)) await this.#removeFolder(name);
-    }
+    const gone = readdirSync(this.#folder).filter((name) => name.startsWith(GONE));
+    for (const name of gone) await this.#removeFolder(join(this.#folder, name));
   }
 
   /** Takes the folder away if there are none. */
@@ -151,15 +152,17 @@ export class EngineVolumes implements Volumes {
     }
   }
 
-  #load(name: string): void {
-    if (!VOLUME_NAME.test(name)) return;
+  /** Whether there is a whole record of it. */
+  #load(name: string): boolean {
     try {
       const record = JSON.parse(readFileSync(join(this.#folder, name, 'volume.json'), 'utf8'));
-      if (record?.version !== 1 || record.name !== name) return;
+      if (record?.version !== 1 || record.name !== name) return false;
       mkdirSync(join(this.#folder, name, 'data'), { recursive: true, mode: 0o755 });
       this.#records.set(name, record as VolumeRecord);
+      return true;
     } catch (error) {
-      this.#log.warn({ volume: name, error: String(error) }, 'volume without a record');
+      this.#log.warn({ volume: name, error: String(error) }, 'volume without a record is removed');
+      return false;
     }
   }
 
@@ -173,22 +176,21 @@ export class EngineVolumes implements Volumes {
   #empty(name: string): void {
     const data = join(this.#folder, name, 'data');
     if (readdirSync(data).length === 0) return;
-    const gone = `${GONE}${randomBytes(8).toString('hex')}`;
-    renameSync(data, join(this.#folder, gone));
+    const gone = this.#setAside(join(name, 'data'));
     mkdirSync(data, { mode: 0o755 });
     void this.#removeFolder(gone);
   }
 
-  /** Out of sight at once; what it holds may take longer. */
-  async #removeFolder(name: string): Promise<void> {
-    let at = join(this.#folder, name);
+  /** Out of sight at once; to remove what it holds may take longer. Answers where it is now. */
+  #setAside(path: string): string {
+    const gone = join(this.#folder, `${GONE}${randomBytes(8).toString('hex')}`);
+    renameSync(join(this.#folder, path), gone);
+    failpoint('volumes.remove.after-rename');
+    return gone;
+  }
+
+  async #removeFolder(at: string): Promise<void> {
     try {
-      if (!name.startsWith(GONE)) {
-        const gone = join(this.#folder, `${GONE}${randomBytes(8).toString('hex')}`);
-        renameSync(at, gone);
-        failpoint('volumes.remove.after-rename');
-        at = gone;
-      }
       await rm(at, { recursive: true, force: true });
     } catch (error) {
       this.#log.warn({ folder: at, error: String(error) }, 'folder of a volume stays');
