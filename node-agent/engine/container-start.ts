@@ -4,7 +4,7 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import type { BlankPool, ReadyBlank } from './blank-pool.ts';
 import type { EngineCgroups } from './cgroup.ts';
 import { emitterOf } from './container-events.ts';
-import type { ContainerResources, ContainerSpec } from './container-spec.ts';
+import type { ContainerSpec } from './container-spec.ts';
 import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
 import { isOnDisk, makeDiskImage } from './disk-image.ts';
 import type { EngineEventListener } from './engine-event.ts';
@@ -132,7 +132,7 @@ export class ContainerStarter {
     makeFifo(folder.stderr, owner);
     if (spec.statusPipe === true) makeFifo(folder.status, owner);
     failpoint('start.after-fifos');
-    this.#context.cgroups.limit(cgroup, withInit(startingResources(spec)));
+    this.#context.cgroups.limit(cgroup, startingResources(spec));
     failpoint('start.after-limits');
     const container = new LiveContainer({
       spec,
@@ -191,8 +191,12 @@ export class ContainerStarter {
     const cgroupViews = cgroups.views(cgroup.name);
     const prepared = { start, cgroup: cgroup.name, cgroupViews, folder: folder.path };
     const client = await launcher();
-    const abort = (): void => void client.abortRuntime(spec.id).catch(() => {});
-    const timer = setTimeout(abort, START_MS);
+    const late = { message: `it took longer than ${START_MS / 1000} s` };
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      client.abortRuntime(spec.id).catch(() => {});
+    }, START_MS);
     try {
       const process = await client.runtime(runtimes.plan(spec, prepared));
       // A runtime sets what it was told of, and needs more processes than some programs may have
@@ -204,7 +208,8 @@ export class ContainerStarter {
       failpoint('start.after-process');
     } catch (error) {
       const isRuntimes = error instanceof StartRefused && error.failure.step === 'runtime';
-      throw isRuntimes ? runtimes.error(error.failure, spec, folder.path) : error;
+      if (!isRuntimes) throw error;
+      throw runtimes.error({ ...error.failure, ...(isLate ? late : {}) }, spec, folder.path);
     } finally {
       clearTimeout(timer);
     }
@@ -262,11 +267,6 @@ function stateOf(parts: {
     cgroup: cgroup.name,
     ...networkState(network),
   };
-}
-
-/** Init is a process of the container that its user did not ask for. */
-function withInit(resources: ContainerResources): ContainerResources {
-  return { ...resources, pids: resources.pids + 1 };
 }
 
 function makeFifo(path: string, owner: number): void {

@@ -49,6 +49,7 @@ export const S_IFLNK = 0o120000;
 export const S_IFMT = 0o170000;
 
 // sched.h: kinship and namespaces
+export const CLONE_VM = 0x00000100;
 export const CLONE_PARENT = 0x00008000;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
@@ -100,6 +101,11 @@ export const RLIMIT_CORE = 4;
 export const RLIMIT_NICE = 13;
 export const RLIMIT_RTPRIO = 14;
 export const RLIMIT_NOFILE = 7;
+
+// mman.h
+export const PROT_READ = 1;
+export const PROT_EXEC = 4;
+export const MAP_PRIVATE = 2;
 
 // poll.h, wait.h, signal.h
 export const POLLIN = 1;

@@ -53,6 +53,13 @@ export interface Syscalls {
    * so for processes with a single thread.
    */
   cloneSibling(): number;
+  /**
+   * A child of the caller's own parent that runs native code at `code`, in the caller's memory and
+   * beside it (clone(2), CLONE_VM). `stack` is its stack.
+   */
+  cloneInMemory(code: bigint, stack: Buffer): number;
+  /** Address at which the file's first `bytes` can be executed. */
+  mapExecutable(fd: number, bytes: number): bigint;
   /** Ends the process at once: no exit handlers, no threads joined. */
   exit(code: number): never;
   getpid(): number;

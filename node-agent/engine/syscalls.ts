@@ -1,7 +1,14 @@
 import { fstatSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import koffi from 'koffi';
-import { AT_EMPTY_PATH, CLONE_PARENT } from './linux-constants.ts';
+import {
+  AT_EMPTY_PATH,
+  CLONE_PARENT,
+  CLONE_VM,
+  MAP_PRIVATE,
+  PROT_EXEC,
+  PROT_READ,
+} from './linux-constants.ts';
 import { engineArch, syscallNumbers } from './syscall-numbers.ts';
 import {
   type CapabilitySets,
@@ -18,7 +25,9 @@ type Raw = (...args: unknown[]) => number;
 
 const libc = koffi.load(null);
 const numbers = syscallNumbers(engineArch());
-const errnoNames = new Map(Object.entries(osConstants.errno).map(([name, n]) => [n, name]));
+// Another name of EAGAIN
+const { EWOULDBLOCK: _, ...errnos } = osConstants.errno;
+const errnoNames = new Map(Object.entries(errnos).map(([name, n]) => [n, name]));
 const UTIME_OMIT = 0x3ffffffe;
 const SECCOMP_SET_MODE_FILTER = 1;
 const CAPABILITY_VERSION_3 = 0x20080522;
@@ -82,6 +91,9 @@ function processCalls() {
   const execve = define('execve', 'pbb');
   const execveat = define('execveat', 'ipbbi');
   const clone = define('clone', 'iiiii');
+  // glibc's: it runs a function on a stack of its own
+  const cloneOnStack = libc.func('clone', 'int', ['uintptr', 'uintptr', 'int', 'uintptr']);
+  const mmap = define('mmap', 'iiiiii');
   const getpid = define('getpid', '');
   const setsid = define('setsid', '');
   const wait4 = define('wait4', 'ibib');
@@ -111,6 +123,15 @@ function processCalls() {
     },
     // The order of the further arguments differs by architecture, but none is given
     cloneSibling: () => clone(CLONE_PARENT | osConstants.signals.SIGCHLD, 0, 0, 0, 0),
+    cloneInMemory: (code, stack) => {
+      // Stacks grow downwards, and are aligned to 16 bytes
+      const top = (koffi.address(stack) + BigInt(stack.length)) & ~15n;
+      const flags = CLONE_VM | CLONE_PARENT | osConstants.signals.SIGCHLD;
+      const pid = Number(cloneOnStack(code, top, flags, 0));
+      if (pid < 0) fail('clone', koffi.errno(), []);
+      return pid;
+    },
+    mapExecutable: (fd, bytes) => BigInt(mmap(0, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0)),
     exit: (code) => {
       exit(code);
       throw new Error('_exit returned');

@@ -9,11 +9,12 @@ import {
 } from '../linux-constants.ts';
 import { processStartTime } from '../process-identity.ts';
 import type { Syscalls } from '../syscall-types.ts';
-import { enterFolder, execute, resetSignals } from './execute.ts';
+import { enterFolder, execute } from './execute.ts';
 import { FrameReader } from './frames.ts';
 import { cloneHostMounts } from './host-mounts.ts';
 import { becomeInit, type InitParts } from './init.ts';
 import { type BlankView, becomeBlank, type HostDoors, isolate, leaveHost } from './isolate.ts';
+import { holdMemory, type MemoryHolder } from './memory-holder.ts';
 import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
 import { enterNetwork } from './network-namespace.ts';
 import { failureOf, RefusedStep, SAID_EXECUTING, sayReady } from './outcome.ts';
@@ -37,6 +38,9 @@ export interface LauncherContext {
   sys: Syscalls;
   users: UserNamespaces;
   init: InitParts;
+  holder: MemoryHolder;
+  /** Walks the way to a program without doing anything. */
+  rehearse: () => void;
   filter: Buffer;
   /** For those that are given a listening socket. */
   listenerFilter: Buffer;
@@ -153,6 +157,8 @@ function liveAsBlank(
     // While the host's /proc is still what /proc means
     const pid = Number(sys.readlinkat(AT_FDCWD, '/proc/self'));
     const view = becomeBlank(sys, plan, { ...given, step });
+    // Gives this process its own copies of the memory that the way to the program writes to
+    context.rehearse();
     awaitInit(sys, given.initFd);
     sys.write(outcomeFd, sayReady(pid));
     const startPlan = readPlan(sys, given.planFd);
@@ -199,7 +205,7 @@ export function becomeProgram(
   step('enter working folder');
   enterFolder(sys, plan.cwd);
   step('execute');
-  resetSignals(sys);
+  holdMemory(sys, context.holder);
   sys.write(outcomeFd, Buffer.from(SAID_EXECUTING));
   return execute(sys, plan);
 }

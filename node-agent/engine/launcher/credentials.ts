@@ -1,4 +1,5 @@
-import { CAPABILITY_NAMES, capabilityBits } from '../capabilities.ts';
+import { readFileSync } from 'node:fs';
+import { capabilityBits } from '../capabilities.ts';
 import {
   CLONE_NEWUSER,
   PR_CAP_AMBIENT,
@@ -6,8 +7,11 @@ import {
   PR_CAPBSET_DROP,
   PR_SET_NO_NEW_PRIVS,
 } from '../linux-constants.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
+import type { Syscalls } from '../syscall-types.ts';
 import type { StartPlan } from './messages.ts';
+
+/** The kernel's last capability (capabilities(7)), which may be beyond those that have names here. */
+const LAST_CAPABILITY = Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8'));
 
 /**
  * Becomes the container's user. Entering the user namespace gives every capability inside it and
@@ -31,16 +35,9 @@ export function becomeUser(
   sys.prctl(PR_SET_NO_NEW_PRIVS, 1);
 }
 
+/** All that the kernel has but those kept: asking for one that it lacks would be an error to make. */
 function dropBoundingSet(sys: Syscalls, kept: readonly number[]): void {
-  for (let number = 0; number < 64; number++) {
-    if (kept.includes(number)) continue;
-    try {
-      sys.prctl(PR_CAPBSET_DROP, number);
-    } catch (error) {
-      // Numbers end at the kernel's last capability, which may be beyond those named here
-      const ended = error instanceof SyscallError && error.code === 'EINVAL';
-      if (ended && number >= CAPABILITY_NAMES.length - 1) return;
-      if (!ended) throw error;
-    }
+  for (let number = 0; number <= LAST_CAPABILITY; number++) {
+    if (!kept.includes(number)) sys.prctl(PR_CAPBSET_DROP, number);
   }
 }

@@ -8,8 +8,15 @@ export type Register =
   | 'status'
   | 'signal';
 
-/** System calls that init makes. */
-export type InitCall = 'exit_group' | 'prctl' | 'wait4' | 'write';
+/** System calls that native code makes. */
+type NativeCall =
+  | 'close_range'
+  | 'exit_group'
+  | 'prctl'
+  | 'read'
+  | 'setpriority'
+  | 'wait4'
+  | 'write';
 
 /** One instruction, for any machine. Constants are -4095 … 4095, the range that each can encode. */
 export type Instruction =
@@ -22,7 +29,7 @@ export type Instruction =
   | { op: 'lowBits'; to: Register; from: Register; count: number }
   | { op: 'shiftRight'; to: Register; from: Register; count: number }
   | { op: 'add'; to: Register; from: Register; value: number }
-  | { op: 'call'; name: InitCall }
+  | { op: 'call'; name: NativeCall }
   | { op: 'jumpIf'; register: Register; equals: number; label: string }
   | { op: 'jump'; label: string };
 

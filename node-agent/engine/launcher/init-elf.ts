@@ -11,6 +11,11 @@ const LOAD_ADDRESS = 0x400000n;
 /** The largest page that either machine may have. */
 const ALIGN = 0x10000n;
 
+/** Native code as bytes that run wherever they lie. */
+export function assembleFor(arch: EngineArch, code: readonly Instruction[]): Buffer {
+  return assemble(code, ENCODERS[arch]);
+}
+
 const ENCODERS = { x64: encodeX64, arm64: encodeArm64 };
 /** e_machine: EM_X86_64, EM_AARCH64. */
 const MACHINES = { x64: 62, arm64: 183 };

@@ -1,12 +1,9 @@
 import {
-  AT_FDCWD,
   CLONE_NEWNET,
   F_ADD_SEALS,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
   MFD_EXEC,
-  O_CLOEXEC,
-  O_RDONLY,
   RLIMIT_CORE,
   SEALED,
 } from '../linux-constants.ts';
@@ -16,6 +13,7 @@ import { becomeUser } from './credentials.ts';
 import { resetSignals } from './execute.ts';
 import { EXIT_FD } from './init-code.ts';
 import { initProgram } from './init-elf.ts';
+import { makeNetwork } from './network-namespace.ts';
 
 /**
  * Uid inside the container's range that runs init. No image uses it, and whoever becomes it, as
@@ -29,18 +27,18 @@ const USER = { uid: INIT_ID, gid: INIT_ID, groups: [] };
 export interface InitParts {
   /** Descriptor of the program, in memory and sealed. */
   program: number;
-  /** Descriptor of a network namespace with nothing in it. */
+  /** A network namespace with nothing in it: /proc/1/net shows init's to anybody, without asking. */
   netns: number;
 }
 
 /** Makes the parts, once. @throws SyscallError */
 export function createInit(sys: Syscalls, arch: EngineArch): InitParts {
-  return { program: createProgram(sys, initProgram(arch)), netns: createNetwork(sys) };
+  return { program: createProgram(sys, initProgram(arch)), netns: makeNetwork(sys, () => {}) };
 }
 
 /** Sealed, it cannot be changed by whoever might get hold of it (CVE-2019-5736). */
 function createProgram(sys: Syscalls, program: Buffer): number {
-  const fd = createMemoryFile(sys);
+  const fd = createMemoryFile(sys, 'hearth-init', MFD_CLOEXEC | MFD_ALLOW_SEALING);
   sys.write(fd, program);
   // May be executed, never read
   sys.fchmod(fd, 0o111);
@@ -48,29 +46,15 @@ function createProgram(sys: Syscalls, program: Buffer): number {
   return fd;
 }
 
-function createMemoryFile(sys: Syscalls): number {
-  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+/** A file in memory that may be executed. @throws SyscallError */
+export function createMemoryFile(sys: Syscalls, name: string, flags: number): number {
   try {
-    return sys.memfdCreate('hearth-init', flags | MFD_EXEC);
+    return sys.memfdCreate(name, flags | MFD_EXEC);
   } catch (error) {
     // Before Linux 6.3 the flag is unknown, and every such file can be executed
     if (!(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;
-    return sys.memfdCreate('hearth-init', flags);
+    return sys.memfdCreate(name, flags);
   }
-}
-
-/** /proc/1/net shows its network to anybody: an empty one of all inits, never the host's. */
-function createNetwork(sys: Syscalls): number {
-  const own = openNetwork(sys);
-  sys.unshare(CLONE_NEWNET);
-  const made = openNetwork(sys);
-  sys.setns(own, CLONE_NEWNET);
-  sys.close(own);
-  return made;
-}
-
-function openNetwork(sys: Syscalls): number {
-  return sys.openat(AT_FDCWD, '/proc/self/ns/net', O_RDONLY | O_CLOEXEC);
 }
 
 /**

@@ -42,7 +42,16 @@ function record(plan: StartPlan): RecordedCall[] {
   const view = becomeBlank(sys, blank, { ...doors, step: () => {} });
   const filter = Buffer.alloc(8);
   const init = { program: 20, netns: 21 };
-  const context = { sys, init, filter, listenerFilter: filter, users: {} as UserNamespaces };
+  const holder = { code: 0n, stack: Buffer.alloc(0) };
+  const context = {
+    sys,
+    init,
+    holder,
+    rehearse: () => {},
+    filter,
+    listenerFilter: filter,
+    users: {} as UserNamespaces,
+  };
   assert.throws(
     () => becomeProgram(context, plan, { ...view, userns: 9, outcomeFd: 1, step: () => {} }),
     FakeEnd,

@@ -19,6 +19,7 @@ import {
 } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import { becomeUser } from './credentials.ts';
+import { resetSignals } from './execute.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
 import { mountRoot } from './root-file-system.ts';
 import { mountOverRoot } from './root-mounts.ts';
@@ -77,6 +78,7 @@ export function becomeBlank(
 ): BlankView {
   const { hostMounts, hostRoot, step } = given;
   sys.setsid();
+  resetSignals(sys);
   step('mount /dev, /proc and /sys');
   const options = `mode=0700,size=${STAGING_BYTES}`;
   sys.mount('hearth', blank.stagingDir, 'tmpfs', MS_NOSUID | MS_NODEV, options);
@@ -101,11 +103,7 @@ export interface IsolateInputs {
  * can only close descriptors, change folder and execute. `userns` is the descriptor of its user
  * namespace, `filter` the syscall filter of every container.
  */
-export function isolate(
-  sys: Syscalls,
-  plan: StartPlan,
-  inputs: IsolateInputs,
-): void {
+export function isolate(sys: Syscalls, plan: StartPlan, inputs: IsolateInputs): void {
   const { clones, step, userns, filter, staging } = inputs;
   step('mount layers');
   // What follows makes and mounts by relative names: nothing of it may touch a folder of the host
@@ -120,6 +118,8 @@ export function isolate(
   sys.setrlimit(RLIMIT_CORE, 0, 0);
   step('become user');
   becomeUser(sys, plan, userns);
+  // A change of ids sets it to what the host's fs.suid_dumpable says
+  sys.prctl(PR_SET_DUMPABLE, 0);
   step('load seccomp filter');
   sys.seccompSetFilter(filter);
   sys.umask(0o022);

@@ -6,7 +6,8 @@ import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
 import { Children } from './children.ts';
 import { EnteredProcesses } from './entering.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
-import type { Report, Request } from './messages.ts';
+import { LoopbackNetworks } from './loopback-networks.ts';
+import type { Report, Request, StartPlan } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
 import { failureOf, parseOutcome, readyPid } from './outcome.ts';
 import { RuntimeRuns } from './runtime-runs.ts';
@@ -24,6 +25,8 @@ interface Growing extends Blank {
   program?: ProcessIdentity;
   /** Set once it has its plan: the container's id. */
   id?: string;
+  /** Network made ahead that it was given, as a descriptor. */
+  network?: number;
 }
 
 /**
@@ -36,22 +39,26 @@ export class LauncherLoop {
   readonly #frames = new FrameReader();
   /** What to do when a descriptor is ready. */
   readonly #sources = new Map<number, () => void>();
+  /** Those of which only the end matters: what is written meanwhile wakes nobody. */
+  readonly #ending = new Set<number>();
   readonly #blanks = new Map<string, Growing>();
   readonly #children: Children;
-  readonly #runtimes: RuntimeRuns;
+  readonly #networks: LoopbackNetworks;
   readonly #entered: EnteredProcesses;
+  readonly #runtimes: RuntimeRuns;
   readonly #chunk = Buffer.alloc(READ_BYTES);
 
   constructor(context: LauncherContext, controlFd: number) {
     this.#context = context;
     this.#controlFd = controlFd;
     this.#children = new Children(context.sys, this.#sources);
-    this.#runtimes = new RuntimeRuns(context, this.#sources, this.#children);
+    this.#networks = new LoopbackNetworks(context.sys);
     this.#entered = new EnteredProcesses(context, {
       sources: this.#sources,
       children: this.#children,
       report: (report) => this.#report(report),
     });
+    this.#runtimes = new RuntimeRuns(context, this.#sources, this.#children);
     this.#sources.set(controlFd, () => this.#readControl());
   }
 
@@ -60,7 +67,7 @@ export class LauncherLoop {
     for (;;) {
       const sources = [...this.#sources];
       const events = this.#context.sys.poll(
-        sources.map(([fd]) => ({ fd, events: POLLIN })),
+        sources.map(([fd]) => ({ fd, events: this.#ending.has(fd) ? 0 : POLLIN })),
         -1,
       );
       sources.forEach(([fd, ready], n) => {
@@ -87,10 +94,10 @@ export class LauncherLoop {
       if (request.type === 'blank') this.#addBlank(request);
       else if (request.type === 'start') this.#start(request);
       else if (request.type === 'watch') this.#watch(request);
-      else if (request.type === 'runtime') this.#startRuntime(request);
-      else if (request.type === 'abortRuntime') this.#abortRuntime(request);
       else if (request.type === 'enter') this.#entered.enter(seq, request.plan);
       else if (request.type === 'cancel') this.#cancel(seq, request.id);
+      else if (request.type === 'runtime') this.#startRuntime(request);
+      else if (request.type === 'abortRuntime') this.#abortRuntime(request);
       else this.#prepareNetwork(seq, request.netns);
     } catch (error) {
       this.#report({ type: 'failed', seq, failure: failureOf(request.type, error) });
@@ -106,6 +113,7 @@ export class LauncherLoop {
     const blank: Growing = { ...forked, name, pidfd, said: [], seq: request.seq };
     this.#blanks.set(name, blank);
     this.#sources.set(blank.outcomeFd, () => this.#hear(blank));
+    this.#networks.prepare(this.#blanks.size);
   }
 
   #start(request: Request & { type: 'start' }): void {
@@ -114,23 +122,33 @@ export class LauncherLoop {
     this.#blanks.delete(request.blank);
     blank.seq = request.seq;
     blank.id = request.plan.id;
+    this.#ending.add(blank.outcomeFd);
     failpoint('launcher.start.before-plan');
-    this.#writeAll(blank.planFd, encodeFrame(request.plan));
+    this.#writeAll(blank.planFd, encodeFrame(this.#withNetwork(blank, request.plan)));
     failpoint('launcher.start.after-plan');
+  }
+
+  /** A container without a network gets a loopback that was made ahead, if one is left. */
+  #withNetwork(blank: Growing, plan: StartPlan): StartPlan {
+    const network = plan.netns === undefined ? this.#networks.take() : undefined;
+    if (network === undefined) return plan;
+    blank.network = network.fd;
+    return { ...plan, netns: network.path };
   }
 
   /** The next word of a child: ready, executing, or that it cannot go on. */
   #hear(blank: Growing): void {
-    const length = this.#context.sys.read(blank.outcomeFd, this.#chunk);
-    if (length > 0) {
-      const word = Buffer.from(this.#chunk.subarray(0, length));
-      blank.said.push(word);
-      const pid = readyPid(word.toString());
+    const { sys } = this.#context;
+    for (let length = 1; length > 0; ) {
+      length = sys.read(blank.outcomeFd, this.#chunk);
+      blank.said.push(Buffer.from(this.#chunk.subarray(0, length)));
+      const pid = readyPid(this.#chunk.toString('latin1', 0, length));
       if (pid !== undefined) this.#ready(blank, pid);
-      return;
+      if (length > 0 && !this.#ending.has(blank.outcomeFd)) return;
     }
     this.#remove(blank.outcomeFd);
     this.#context.sys.close(blank.planFd);
+    if (blank.network !== undefined) this.#context.sys.close(blank.network);
     this.#blanks.delete(blank.name);
     const failure = parseOutcome(Buffer.concat(blank.said));
     const { id, pid, pidfd, program, seq, startTime } = blank;
@@ -158,11 +176,6 @@ export class LauncherLoop {
     blank.seq = undefined;
   }
 
-  #cancel(seq: number, id: string): void {
-    this.#entered.cancel(id);
-    this.#report({ type: 'done', seq });
-  }
-
   /** The container's first process is its program, and its end the container's. */
   #startRuntime({ runtime, seq }: Request & { type: 'runtime' }): void {
     const { id } = runtime.start;
@@ -175,6 +188,11 @@ export class LauncherLoop {
 
   #abortRuntime({ id, seq }: Request & { type: 'abortRuntime' }): void {
     this.#runtimes.abort(id);
+    this.#report({ type: 'done', seq });
+  }
+
+  #cancel(seq: number, id: string): void {
+    this.#entered.cancel(id);
     this.#report({ type: 'done', seq });
   }
 
@@ -226,6 +244,7 @@ export class LauncherLoop {
 
   #remove(fd: number): void {
     this.#sources.delete(fd);
+    this.#ending.delete(fd);
     this.#context.sys.close(fd);
   }
 

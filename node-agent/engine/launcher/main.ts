@@ -10,23 +10,27 @@ import { engineArch } from '../syscall-numbers.ts';
 import { syscalls } from '../syscalls.ts';
 import { createInit } from './init.ts';
 import { LauncherLoop } from './loop.ts';
-import { rehearse } from './rehearse.ts';
+import { createMemoryHolder } from './memory-holder.ts';
+import { rehearse, rehearseStart } from './rehearse.ts';
 import { UserNamespaces } from './user-namespaces.ts';
 
 const CONTROL_FD = 3;
 
 failpoint('launcher.begin');
+const filter = containerFilter(engineArch());
 const context = {
   sys: syscalls,
   users: new UserNamespaces(syscalls),
   init: createInit(syscalls, engineArch()),
-  filter: containerFilter(engineArch()),
+  holder: createMemoryHolder(syscalls, engineArch()),
+  filter,
+  rehearse: () => rehearseStart(filter),
   listenerFilter: containerFilter(engineArch(), { listener: true }),
 };
 // A container that another runtime made becomes a child of this process when the runtime ends
 syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1);
 // For every container to come: no better priority than the launcher's, and no real time
 for (const limit of [RLIMIT_NICE, RLIMIT_RTPRIO]) syscalls.setrlimit(limit, 0, 0);
-rehearse(context.filter);
+rehearse(syscalls, filter);
 failpoint('launcher.rehearsed');
 new LauncherLoop(context, CONTROL_FD).run();

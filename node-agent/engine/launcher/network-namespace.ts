@@ -1,5 +1,6 @@
 import {
   AF_INET,
+  AT_FDCWD,
   CLONE_NEWNET,
   IFF_UP,
   O_CLOEXEC,
@@ -29,13 +30,46 @@ const SETTINGS: Readonly<Record<string, string>> = {
 export function enterNetwork(sys: Syscalls, netns: string | undefined, hostRoot: number): void {
   if (netns === undefined) {
     sys.unshare(CLONE_NEWNET);
-    loopbackUp(sys);
-    configureNetwork(sys);
+    settleLoopback(sys);
     return;
   }
   const fd = sys.openat(hostRoot, netns.slice(1), O_RDONLY | O_CLOEXEC);
   sys.setns(fd, CLONE_NEWNET);
   sys.close(fd);
+}
+
+/**
+ * Makes a network namespace and lets `settle` work inside; answers its descriptor. The caller is back
+ * in its own afterwards, or ends: it could not tell any more whose network it changes.
+ */
+export function makeNetwork(sys: Syscalls, settle: () => void): number {
+  const own = openNetwork(sys);
+  sys.unshare(CLONE_NEWNET);
+  try {
+    settle();
+    return openNetwork(sys);
+  } finally {
+    goBack(sys, own);
+  }
+}
+
+function openNetwork(sys: Syscalls): number {
+  return sys.openat(AT_FDCWD, '/proc/self/ns/net', O_RDONLY | O_CLOEXEC);
+}
+
+function goBack(sys: Syscalls, own: number): void {
+  try {
+    sys.setns(own, CLONE_NEWNET);
+  } catch {
+    sys.exit(1);
+  }
+  sys.close(own);
+}
+
+/** Brings up the loopback of a new network namespace, which the caller is in, and sets it up. */
+export function settleLoopback(sys: Syscalls): void {
+  loopbackUp(sys);
+  configureNetwork(sys);
 }
 
 /** Writes the settings of the network namespace the caller is in (/proc/sys/net shows that one). */

@@ -1,3 +1,5 @@
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../linux-constants.ts';
+import type { Syscalls } from '../syscall-types.ts';
 import { fakeSyscalls } from '../syscalls-fake.ts';
 import { becomeProgram } from './blank.ts';
 import { becomeInit } from './init.ts';
@@ -42,40 +44,84 @@ const BLANK: BlankPlan = {
 };
 
 const INIT = { program: 1, netns: 1 };
+const DOORS = { hostRoot: 0, hostMounts: 0 };
+const NOBODY = -1;
+const NO_FD = -1;
+
+/** A call of each kind that a start makes, which changes nothing whoever calls. */
+const HARMLESS: readonly ((sys: Syscalls) => void)[] = [
+  (sys) => sys.close(sys.openat2(AT_FDCWD, '/', { flags: O_PATH | O_CLOEXEC, resolve: 0 })),
+  (sys) => sys.setns(NO_FD, 0),
+  (sys) => sys.dup3(NO_FD, NO_FD, 0),
+  (sys) => sys.fchdir(NO_FD),
+  (sys) => sys.chdir('/'),
+  (sys) => void sys.getcwd(),
+  (sys) => sys.mount(null, '', null, 0, null),
+  (sys) => sys.moveMount(NO_FD, '', NO_FD, '', 0),
+  (sys) => void sys.openTree(NO_FD, '', 0),
+  (sys) => sys.mountSetattr(NO_FD, '', 0, { set: 0 }),
+  (sys) => sys.pivotRoot('', ''),
+  (sys) => sys.umount2('', 0),
+  (sys) => sys.mkdirat(NO_FD, 'x', 0),
+  (sys) => sys.fchownat(NO_FD, 'x', NOBODY, NOBODY, 0),
+  (sys) => sys.fchmodat(NO_FD, 'x', 0),
+  (sys) => sys.unlinkat(NO_FD, 'x', 0),
+  (sys) => sys.bindUnix(NO_FD, 'x'),
+  (sys) => sys.listen(NO_FD, 0),
+  (sys) => sys.sethostname('x'.repeat(HOSTNAME_MAX + 1)),
+  (sys) => sys.setrlimit(-1, 0, 0),
+  (sys) => sys.setgroups(new Array(GROUPS_MAX + 1).fill(0)),
+  (sys) => sys.setresgid(NOBODY, NOBODY, NOBODY),
+  (sys) => sys.setresuid(NOBODY, NOBODY, NOBODY),
+  (sys) => sys.setfsgid(NOBODY),
+  (sys) => sys.setfsuid(NOBODY),
+  (sys) => sys.seccompSetFilter(Buffer.alloc(0)),
+  (sys) => sys.closeRange(1, 0, 0),
+  (sys) => sys.execve('', ['x'], ['x']),
+];
 
 const TIMES = 3;
+/** sethostname(2), setgroups(2) */
+const [HOSTNAME_MAX, GROUPS_MAX] = [64, 65_536];
 
 /**
- * Walks the whole way of a container on a kernel that only writes down what it is asked. V8 compiles
- * a function when it is first called: done here once, every fork has it, instead of each compiling
- * it while a request waits.
+ * Walks the whole way of a container on a kernel that only writes down what it is asked, and calls
+ * the real one with what it must refuse. V8 compiles a function when it is first called: done here
+ * once, every fork has it, instead of each compiling it while a request waits.
  */
-export function rehearse(filter: Buffer): void {
+export function rehearse(sys: Syscalls, filter: Buffer): void {
   for (let time = 0; time < TIMES; time++) {
-    const { sys } = fakeSyscalls();
-    const context = {
-      sys,
-      filter,
-      listenerFilter: filter,
-      init: INIT,
-      users: {} as UserNamespaces,
-    };
-    const step = (): void => {};
+    const fake = fakeSyscalls().sys;
     untilExecuted(() => {
-      leaveHost(sys, BLANK, step);
-      becomeInit(sys, INIT, { exitFd: 1, userns: 0, filter });
+      leaveHost(fake, BLANK, () => {});
+      becomeInit(fake, INIT, { exitFd: 1, userns: 0, filter });
     });
-    untilExecuted(() => {
-      const view = becomeBlank(sys, BLANK, { hostRoot: 0, hostMounts: 0, step });
-      becomeProgram(context, PLAN, { ...view, userns: 0, outcomeFd: 1, step });
-    });
+    untilExecuted(() => void becomeBlank(fake, BLANK, { ...DOORS, step: () => {} }));
+    rehearseStart(filter);
+    for (const call of HARMLESS) untilExecuted(() => call(sys));
   }
+}
+
+/** The part between a plan and its program. */
+export function rehearseStart(filter: Buffer): void {
+  const { sys } = fakeSyscalls();
+  const context = {
+    sys,
+    filter,
+    listenerFilter: filter,
+    init: INIT,
+    holder: { code: 0n, stack: Buffer.alloc(0) },
+    rehearse: () => {},
+    users: {} as UserNamespaces,
+  };
+  const given = { ...DOORS, staging: 1, userns: 0, outcomeFd: 1, step: () => {} };
+  untilExecuted(() => becomeProgram(context, PLAN, given));
 }
 
 function untilExecuted(become: () => void): void {
   try {
     become();
   } catch {
-    // The fake's execve has no program to go on with
+    // The fake's execve has no program to go on with, and the kernel refused
   }
 }
