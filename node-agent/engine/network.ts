@@ -4,7 +4,6 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import type { ContainerState } from './container-state.ts';
-import { failpoint } from './failpoints.ts';
 import { Firewall } from './firewall.ts';
 import { makeBridge, removeLink, writeSetting } from './links.ts';
 import { NamedNetworks } from './named-networks.ts';
@@ -180,9 +179,7 @@ export class EngineNetwork {
     const { bridge } = this.#names;
     try {
       await this.#loadFirewall();
-      failpoint('network.after-firewall');
       await makeBridge(bridge, bridgeCommands(bridge, this.#subnet));
-      failpoint('network.after-bridge');
       await this.#named.open();
       writeSetting('/proc/sys/net/ipv4/ip_forward', '1');
     } catch (cause) {

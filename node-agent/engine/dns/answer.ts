@@ -64,9 +64,10 @@ export function answerLocally(
   query: Query,
   network: { table: NameTable; subnet: Subnet },
 ): Buffer | undefined {
-  const addresses = network.table.addressesOf(query.name);
-  if (addresses !== undefined) {
-    const wanted = query.type === 'A' || query.type === 'ANY' ? addresses : [];
+  const { subnet, table } = network;
+  if (table.knows(query.name)) {
+    const isAsked = query.type === 'A' || query.type === 'ANY';
+    const wanted = isAsked ? table.addressesOf(query.name) : [];
     // With no record of the type the answer is empty: there is the name, but not this of it
     return reply(
       query,
@@ -74,8 +75,8 @@ export function answerLocally(
     );
   }
   const address = reversed(query.name);
-  if (address === undefined || !holds(network.subnet, parseAddress(address) ?? 0)) return undefined;
-  const name = network.table.nameOf(address);
+  if (address === undefined || !holds(subnet, parseAddress(address) ?? 0)) return undefined;
+  const name = table.nameOf(address);
   if (name === undefined) return refusal(query, NAME_ERROR);
   const isAsked = query.type === 'PTR' || query.type === 'ANY';
   return reply(query, isAsked ? [record(query.name, 'PTR', name)] : []);

@@ -37,12 +37,16 @@ export class NameTable {
     }
   }
 
-  /** Addresses of a name, each time with another one first; undefined when nobody is called so. */
-  addressesOf(name: string): string[] | undefined {
-    const addresses = this.#names.get(plain(name));
-    if (addresses === undefined) return undefined;
+  /** Whether somebody is called so. */
+  knows(name: string): boolean {
+    return this.#names.has(plain(name));
+  }
+
+  /** Addresses of a name, each time with another one first. */
+  addressesOf(name: string): string[] {
+    const addresses = this.#names.get(plain(name)) ?? [];
     this.#turn = (this.#turn + 1) % 0x1000_0000;
-    const first = this.#turn % addresses.length;
+    const first = this.#turn % Math.max(1, addresses.length);
     return [...addresses.slice(first), ...addresses.slice(0, first)].slice(0, ADDRESSES_MAX);
   }
 
