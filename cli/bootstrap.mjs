@@ -18,6 +18,7 @@ const STEPS = {
   up: { programs: 'run', asRoot: true, start: ['dist/cli/main.js', 'up'] },
   bench: { programs: 'run', asRoot: true, start: ['dist/load-tests/main.js'] },
   test: { programs: 'test', gate: true, start: ['cli/bootstrap/run-tests.mjs'] },
+  faults: { programs: 'test', asRoot: true, start: ['cli/bootstrap/run-tests.mjs', '--faults'] },
   'test:v2': { programs: 'emulator', start: ['dist/load-tests/v2/main.js'] },
   check: { programs: 'none', gate: true, start: ['cli/bootstrap/run-tests.mjs', 'architecture'] },
   build: { programs: 'none' },

@@ -1,5 +1,6 @@
 // Runs the compiled tests with node:test: unit tests two files at a time, then system tests one
 // after the other (they start whole platforms), under one summary, which is the last thing printed.
+// With --faults: the long tests that attack and leak, one after the other, for an idle machine.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,22 +10,28 @@ import { root } from './process.mjs';
 
 const UNIT_MS_MAX = 600_000;
 const SYSTEM_MS_MAX = 900_000;
+const LONG_MS_MAX = 3_600_000;
 const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 
-const wanted = process.argv.slice(2);
+const isLong = process.argv[2] === '--faults';
+const wanted = process.argv.slice(isLong ? 3 : 2);
 const files = readdirSync(join(root, 'dist'), { recursive: true })
-  .filter((name) => name.endsWith('.test.js'))
+  .filter((name) => name.endsWith(isLong ? '.faults.js' : '.test.js'))
   .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
   .map((name) => join(root, 'dist', name))
   .sort();
-const isSystem = (path) => path.endsWith('.system.test.js');
+const isSystem = (path) => isLong || path.endsWith('.system.test.js');
 const counts = new Map();
 
 /** The events of both runs with their counts added up. */
 async function* events() {
   const groups = [
     { files: files.filter((path) => !isSystem(path)), concurrency: 2, timeout: UNIT_MS_MAX },
-    { files: files.filter(isSystem), concurrency: false, timeout: SYSTEM_MS_MAX },
+    {
+      files: files.filter(isSystem),
+      concurrency: false,
+      timeout: isLong ? LONG_MS_MAX : SYSTEM_MS_MAX,
+    },
   ];
   for (const group of groups) {
     if (group.files.length === 0) continue;
