@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import {
   AT_FDCWD,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOCTTY,
@@ -33,14 +34,16 @@ export class Terminal {
   readonly input: Writable;
   /** The program's end, to be closed when the program has it. */
   readonly peerFd: number;
-  #masterFd: number | undefined;
+  /** Of its own: the stream's may be closed, and another file's by then, before that is heard. */
+  #fd: number | undefined;
 
   private constructor(masterFd: number, peerFd: number) {
-    this.#masterFd = masterFd;
+    this.#fd = syscalls.fcntl(masterFd, F_DUPFD_CLOEXEC, 0);
     this.peerFd = peerFd;
     this.output = new ReadStream(masterFd);
     this.output.once('close', () => {
-      this.#masterFd = undefined;
+      if (this.#fd !== undefined) syscalls.close(this.#fd);
+      this.#fd = undefined;
     });
     this.input = new Writable({
       write: (chunk: Buffer, _, done) => this.#write(chunk, done),
@@ -78,19 +81,19 @@ export class Terminal {
   }
 
   resize(size: { rows: number; columns: number }): void {
-    if (this.#masterFd === undefined) return;
+    if (this.#fd === undefined) return;
     const winsize = Buffer.alloc(8);
     winsize.writeUInt16LE(size.rows, 0);
     winsize.writeUInt16LE(size.columns, 2);
-    syscalls.ioctl(this.#masterFd, TIOCSWINSZ, winsize);
+    syscalls.ioctl(this.#fd, TIOCSWINSZ, winsize);
   }
 
   /** Never blocks: a program that does not read would stop the engine with it. */
   #write(chunk: Buffer, done: (error?: Error | null) => void): void {
     let rest = chunk;
     try {
-      if (this.#masterFd === undefined) throw new Error('the terminal is closed');
-      while (rest.length > 0) rest = rest.subarray(syscalls.write(this.#masterFd, rest));
+      if (this.#fd === undefined) throw new Error('the terminal is closed');
+      while (rest.length > 0) rest = rest.subarray(syscalls.write(this.#fd, rest));
       done();
     } catch (error) {
       const full = error instanceof SyscallError && error.code === 'EAGAIN';

@@ -7,6 +7,8 @@ import { installStreams } from './standard-streams.ts';
 /** asm-generic/ioctls.h: makes a terminal the session's own. */
 const TIOCSCTTY = 0x540e;
 
+const TITLE = 'hearth-exec';
+
 /** What a process has when it is inside but for the pid namespace. */
 export interface InsideFds {
   outcomeFd: number;
@@ -23,6 +25,8 @@ export interface InsideFds {
  */
 export function runProgram(sys: Syscalls, work: ProgramWork, fds: InsideFds): never {
   fds.step('fork');
+  // Arguments can be read by everybody who sees a process, and the launcher's are paths of the host
+  process.title = TITLE;
   const pid = sys.cloneSibling();
   if (pid !== 0) {
     sys.write(fds.outcomeFd, sayReady(pid));
