@@ -221,6 +221,32 @@ describe('mounts of a container', { skip }, () => {
     assert.equal(await size({ resources }), 8 * MIB);
   });
 
+  test('RES-4: the writable layer with /tmp and /dev/shm end at their sizes, within 1 %', async () => {
+    const fill = (path: string) =>
+      `dd if=/dev/zero of=${path} bs=64k 2>&1 | grep -o "No space left"; stat -c %s ${path}; rm ${path}`;
+    const { stdout } = await sh(['/big', '/tmp/big', '/dev/shm/big'].map(fill).join('; '), []);
+    const lines = stdout.trim().split('\n');
+    assert.deepEqual(
+      lines.filter((_, n) => n % 2 === 0),
+      Array(3).fill('No space left'),
+    );
+    const sizes = lines.filter((_, n) => n % 2 === 1).map(Number);
+    for (const [n, limit] of [32 * MIB, 32 * MIB, 64 * MIB].entries()) {
+      assert.ok(Math.abs((sizes[n] ?? 0) - limit) <= limit / 100, stdout);
+    }
+  });
+
+  test('RES-5: a volume with folders deeper than any path can name is removed', async () => {
+    world.engine.volumes.create({ name: 'deep' });
+    const mounts: ContainerMount[] = [{ kind: 'volume', volume: 'deep', target: '/v' }];
+    const name = 'd'.repeat(200);
+    const script = `cd /v; mkdir a; n=0; while [ $n -lt 40 ]; do mkdir b; busybox mv a b/${name}; busybox mv b a; n=$((n+1)); done; ls`;
+    const { stdout, stderr } = await sh(script, mounts);
+    assert.equal(stdout + stderr, 'a\n');
+    await world.engine.volumes.remove('deep');
+    assert.deepEqual(readdirSync(join(world.options.stateDir, 'volumes')), []);
+  });
+
   test('RES-5: the writable layer and /dev/shm hold so many files, and no more', async () => {
     const count =
       'make() { n=0; while true 2>/dev/null > $1/$n; do n=$((n+1)); [ $n = 40000 ] && break; done; echo $n; }; ';

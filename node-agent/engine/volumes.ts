@@ -7,11 +7,11 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VolumeInfo } from '../../lib/container-api.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import type { Volumes } from './engine-types.ts';
@@ -191,7 +191,7 @@ export class EngineVolumes implements Volumes {
 
   async #removeFolder(at: string): Promise<void> {
     try {
-      await rm(at, { recursive: true, force: true });
+      await removeTree(at);
     } catch (error) {
       this.#log.warn({ folder: at, error: String(error) }, 'folder of a volume stays');
     }
