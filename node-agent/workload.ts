@@ -18,6 +18,7 @@ import { Logs } from './logs/logs.ts';
 import type { AgentFolders } from './state/folders.ts';
 import { InstanceFiles } from './state/instance-files.ts';
 import { RecordWriter } from './state/record-writer.ts';
+import { endsSettled } from './state/settled.ts';
 
 /** What runs on a node, and what belongs to it. */
 export interface Workload {
@@ -91,6 +92,7 @@ export async function adoptWorkload(
   { engine }: Pick<AgentParts, 'engine'>,
 ): Promise<void> {
   const adopted = await engine.adopt();
+  await endsSettled(adopted);
   await containers.adopt(adopted.filter(isPlain));
   await instances.adopt(adopted.filter((container) => !isPlain(container)));
 }
