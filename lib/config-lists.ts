@@ -53,3 +53,10 @@ export function installedRuntimes(): string {
   const path = RUNC.find((candidate) => existsSync(candidate));
   return path === undefined ? '' : `runc=${path}`;
 }
+
+/** What is wrong with a user's number. */
+export function uidFault(text: string): string | undefined {
+  const uid = Number(text);
+  const isUid = /^\d+$/.test(text) && uid < 0xffff_ffff;
+  return isUid ? undefined : 'must be user ids such as 65523';
+}

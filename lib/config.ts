@@ -7,6 +7,7 @@ import {
   networkFault,
   runtimeFault,
   splitList,
+  uidFault,
 } from './config-lists.ts';
 import { errnoCode, HearthError } from './errors.ts';
 import { nearName } from './names.ts';
@@ -36,6 +37,8 @@ export interface Config {
   subnet: string;
   /** First host uid of the containers' ranges of 65536. */
   uidBase: number;
+  /** Users of this host, by uid, that may connect to containers beside root: a comma list; empty: all. */
+  containerUsers: string;
   /** Host folders that containers may mount, with everything below: a comma list. */
   bindPaths: string;
   /** Private networks that every container may reach: a comma list of CIDR. */
@@ -122,6 +125,11 @@ export const CONFIG_KEYS: Readonly<Record<Key, KeySpec>> = {
     doc: 'first host uid of the containers',
     fallback: 0x2000_0000,
     parse: integer(65_536, 0x6fff_0000),
+  },
+  containerUsers: {
+    doc: 'uids that may connect to containers, beside root: a comma list; empty: all',
+    fallback: '',
+    parse: list(uidFault),
   },
   bindPaths: {
     doc: 'host folders that containers may mount: a comma list',

@@ -100,6 +100,9 @@ async function openParts(
       subnet: config.subnet,
       uidBase: config.uidBase,
       allowedNetworks: splitList(config.allowedNetworks),
+      ...(config.containerUsers === ''
+        ? {}
+        : { reachableByUids: splitList(config.containerUsers).map(Number) }),
       bindPaths: splitList(config.bindPaths),
       ownPaths: [dataRoot],
       runtimes: parseRuntimes(config.runtimes),

@@ -10,6 +10,7 @@ const OPTIONS = {
   redisUrl: 'unix:///data/run/redis.sock',
   subnet: '10.62.0.0/16',
   uidBase: 0x2000_0000,
+  gatewayUid: 65_523,
 };
 
 test('planEnvironment() tells each daemon its port and all the same addresses', () => {
@@ -42,6 +43,12 @@ test('planEnvironment() gives instances and build steps users that do not overla
   const builds = Number(plan.builder.HEARTH_UID_BASE);
   assert.equal(instances, OPTIONS.uidBase);
   assert.ok(builds - instances >= LIMITS.agentInstancesMax * 65_536);
+});
+
+test('planEnvironment() lets the gateway alone connect to instances, beside root', () => {
+  const plan = planEnvironment(OPTIONS);
+  assert.equal(plan['node-agent'].HEARTH_CONTAINER_USERS, '65523');
+  assert.equal(plan.builder.HEARTH_CONTAINER_USERS, undefined);
 });
 
 test('halves() splits on the network address', () => {

@@ -27,6 +27,8 @@ export interface PlanOptions {
   subnet: string;
   /** First host uid of all containers: ranges of instances from there, of build steps above them. */
   uidBase: number;
+  /** Whom the gateway runs as: who may connect to instances beside root. */
+  gatewayUid: number;
 }
 
 /** More than an agent's most instances have, at 65,536 uids each. */
@@ -56,6 +58,7 @@ export function planEnvironment(options: PlanOptions): Record<DaemonName, Record
       ...port('node-agent'),
       HEARTH_SUBNET: instances,
       HEARTH_UID_BASE: String(options.uidBase),
+      HEARTH_CONTAINER_USERS: String(options.gatewayUid),
     },
     scheduler: { ...shared, ...port('scheduler') },
     gateway: { ...shared, ...port('gateway'), HEARTH_HOST: options.host },

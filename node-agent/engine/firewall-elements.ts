@@ -1,6 +1,6 @@
 import type { EgressRule, PublishedPort } from './container-spec.ts';
 import type { NetworkSlot } from './network-plan.ts';
-import { covers, parseCidr, type Subnet } from './subnet.ts';
+import { widestNetworks } from './subnet.ts';
 
 /** An element of one of the firewall's sets; of a map, with `value`. */
 export interface Element {
@@ -36,11 +36,11 @@ export function sourceElement(slot: Pick<NetworkSlot, 'veth' | 'mac' | 'address'
  * that a wider one holds is left out; whole networks and single ports are in sets of their own.
  */
 export function egressElements(address: string, rules: readonly EgressRule[]): Element[] {
-  const whole = widest(rules.filter(({ port }) => port === undefined));
+  const whole = widestNetworks(cidrsAt(rules, undefined));
   const elements = whole.map((network) => element('egress', `${address} . ${network.text}`));
   const ports = new Set(rules.flatMap(({ port }) => port ?? []));
   for (const port of ports) {
-    for (const network of widest(rules.filter((rule) => rule.port === port))) {
+    for (const network of widestNetworks(cidrsAt(rules, port))) {
       elements.push(element('egress_ports', `${address} . ${network.text} . ${port}`));
     }
   }
@@ -66,12 +66,6 @@ function element(set: string, key: string): Element {
   return { family: 'inet', set, key };
 }
 
-function widest(rules: readonly EgressRule[]): Subnet[] {
-  const networks = rules.flatMap(({ cidr }) => parseCidr(cidr) ?? []);
-  networks.sort((a, b) => a.prefix - b.prefix || a.base - b.base);
-  const kept: Subnet[] = [];
-  for (const network of networks) {
-    if (!kept.some((wider) => covers(wider, network))) kept.push(network);
-  }
-  return kept;
+function cidrsAt(rules: readonly EgressRule[], port: number | undefined): string[] {
+  return rules.filter((rule) => rule.port === port).map(({ cidr }) => cidr);
 }

@@ -1,7 +1,7 @@
 import { type Element, elementLines } from './firewall-elements.ts';
 import { METADATA_NETWORKS } from './network-check.ts';
 import type { NetworkNames } from './network-plan.ts';
-import { covers, gatewayAddress, type Subnet } from './subnet.ts';
+import { covers, gatewayAddress, type Subnet, widestNetworks } from './subnet.ts';
 
 /** A bridge and what is behind it. */
 export interface BridgePlan {
@@ -160,7 +160,7 @@ function inputChain(facts: FirewallFacts): string[] {
 }
 
 function forwardChains(facts: FirewallFacts): string[] {
-  const { allowed } = facts;
+  const allowed = widestNetworks(facts.allowed).map(({ text }) => text);
   const port = 'meta l4proto . ip daddr . th dport @published';
   return [
     'chain forward {',

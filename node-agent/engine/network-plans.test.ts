@@ -100,6 +100,11 @@ test('a container’s new connections are counted before any of them is accepted
   assert.ok(!linesOf().some((line) => line.includes('ct count')));
 });
 
+test('networks that all may reach are cut to what nft takes: none overlaps another', () => {
+  const lines = linesOf({ allowed: ['10.1.2.3/16', '10.0.0.0/8', '172.16.9.9/12'] });
+  assert.ok(lines.includes('ip daddr { 10.0.0.0/8, 172.16.0.0/12 } accept'));
+});
+
 test('who may connect to containers is in the rules only if it is said', () => {
   assert.ok(!linesOf().includes('chain output {'));
   const output = chain(linesOf({ reachableByUids: [65_523, 0] }), 'output');

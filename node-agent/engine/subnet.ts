@@ -68,6 +68,17 @@ export function overlaps(a: Subnet, b: Subnet): boolean {
   return covers(a, b) || covers(b, a);
 }
 
+/** Networks that hold all of these and do not overlap; what cannot be read is left out. */
+export function widestNetworks(texts: readonly string[]): Subnet[] {
+  const networks = texts.flatMap((text) => parseCidr(text) ?? []);
+  networks.sort((a, b) => a.prefix - b.prefix || a.base - b.base);
+  const kept: Subnet[] = [];
+  for (const network of networks) {
+    if (!kept.some((wider) => covers(wider, network))) kept.push(network);
+  }
+  return kept;
+}
+
 /** The bridge's address: the first of the network. */
 export function gatewayAddress(subnet: Subnet): string {
   return dotted(subnet.base + 1);
