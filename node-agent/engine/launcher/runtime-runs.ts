@@ -83,7 +83,7 @@ export class RuntimeRuns {
 
   #ended(plan: RuntimePlan, status: number, events: RuntimeEvents): void {
     try {
-      if (status !== 0) throw new Error(`wait status ${status}`);
+      if (status !== 0) throw new Error(ending(status));
       const pid = Number(readFileSync(plan.pidFile, 'utf8'));
       const pidfd = this.#context.sys.pidfdOpen(pid);
       events.started({ pid, startTime: processStartTime(pid) });
@@ -92,4 +92,10 @@ export class RuntimeRuns {
       events.failed(failureOf('runtime', error));
     }
   }
+}
+
+/** A raw wait status in words. */
+function ending(status: number): string {
+  const signal = status & 0x7f;
+  return signal === 0 ? `exit code ${(status >> 8) & 0xff}` : `ended by signal ${signal}`;
 }

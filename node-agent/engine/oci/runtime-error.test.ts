@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runtimeError } from './runtime-error.ts';
 
-const failure = { step: 'runtime', errno: 'ERR', message: 'wait status 256' };
+const failure = { step: 'runtime', errno: 'ERR', message: 'exit code 1' };
 
 function errorOf(log: string, program = '/app/run') {
   return runtimeError(failure, { runtime: 'runc', log, program });
@@ -56,7 +56,7 @@ test('a name that PATH does not have is not found in it', () => {
 });
 
 test('a runtime that said nothing, or no JSON, is quoted all the same', () => {
-  assert.equal(errorOf('').message, 'cannot start: runtime "runc": wait status 256');
+  assert.equal(errorOf('').message, 'cannot start: runtime "runc": exit code 1');
   assert.equal(errorOf('panic: boom\n').message, 'cannot start: runtime "runc": panic: boom');
 });
 
