@@ -12,6 +12,17 @@ export interface OpenHow {
 /** A time as `utimensat(2)` takes it; `omit` leaves it as it is. */
 export type FileTime = { seconds: number; nanoseconds: number } | 'omit';
 
+/** `mount_setattr(2)`'s struct mount_attr. */
+export interface MountAttr {
+  /** MOUNT_ATTR_…. */
+  set: number;
+  clear?: number;
+  /** One of MS_PRIVATE …. */
+  propagation?: number;
+  /** Descriptor of the user namespace for MOUNT_ATTR_IDMAP. */
+  userns?: number;
+}
+
 /** What stat(2) says of a file; ids are the host's. */
 export interface FileFacts {
   device: number;
@@ -105,13 +116,7 @@ export interface Syscalls {
   pivotRoot(newRoot: string, putOld: string): void;
   openTree(dirfd: number, path: Path, flags: number): number;
   moveMount(fromFd: number, from: Path, toFd: number, to: Path, flags: number): void;
-  /** `userns` is the descriptor for MOUNT_ATTR_IDMAP, `propagation` one of MS_PRIVATE …. */
-  mountSetattr(
-    dirfd: number,
-    path: Path,
-    flags: number,
-    attr: { set: number; clear?: number; propagation?: number; userns?: number },
-  ): void;
+  mountSetattr(dirfd: number, path: Path, flags: number, attr: MountAttr): void;
   fsopen(type: string, flags: number): number;
   /** FSCONFIG_SET_STRING with a value, FSCONFIG_SET_FLAG without one. */
   fsconfigSet(fd: number, key: string, value?: string): void;

@@ -11,12 +11,13 @@ import {
 } from './linux-constants.ts';
 import { engineArch, syscallNumbers } from './syscall-numbers.ts';
 import {
-  type CapabilitySets,
-  type FileTime,
-  type Path,
-  SyscallError,
-  type Syscalls,
-} from './syscall-types.ts';
+  capabilityData,
+  capabilityHeader,
+  mountAttr,
+  openHow,
+  writeTimespec,
+} from './syscall-structs.ts';
+import { type Path, SyscallError, type Syscalls } from './syscall-types.ts';
 
 export type { CapabilitySets, FileTime, OpenHow, Path, Syscalls, Waited } from './syscall-types.ts';
 export { SyscallError } from './syscall-types.ts';
@@ -28,9 +29,7 @@ const numbers = syscallNumbers(engineArch());
 // Another name of EAGAIN
 const { EWOULDBLOCK: _, ...errnos } = osConstants.errno;
 const errnoNames = new Map(Object.entries(errnos).map(([name, n]) => [n, name]));
-const UTIME_OMIT = 0x3ffffffe;
 const SECCOMP_SET_MODE_FILTER = 1;
-const CAPABILITY_VERSION_3 = 0x20080522;
 const XATTR_BYTES_MAX = 65_536;
 const PATH_BYTES_MAX = 4096;
 
@@ -75,14 +74,6 @@ function pointerArray(texts: readonly string[]): { array: Buffer; keep: Buffer }
     address += BigInt(Buffer.byteLength(text) + 1);
   });
   return { array, keep };
-}
-
-function timespec(buffer: Buffer, offset: number, time: FileTime): void {
-  buffer.writeBigInt64LE(time === 'omit' ? 0n : BigInt(time.seconds), offset);
-  buffer.writeBigInt64LE(
-    time === 'omit' ? BigInt(UTIME_OMIT) : BigInt(time.nanoseconds),
-    offset + 8,
-  );
 }
 
 function processCalls() {
@@ -205,22 +196,6 @@ function credentialCalls() {
   } satisfies Partial<Syscalls>;
 }
 
-function capabilityHeader(): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt32LE(CAPABILITY_VERSION_3);
-  return header;
-}
-
-function capabilityData(sets: CapabilitySets): Buffer {
-  const words = [sets.effective, sets.permitted, sets.inheritable];
-  const data = Buffer.alloc(24);
-  words.forEach((bits, n) => {
-    data.writeUInt32LE(Number(bits & 0xffffffffn), 4 * n);
-    data.writeUInt32LE(Number(bits >> 32n), 12 + 4 * n);
-  });
-  return data;
-}
-
 function mountCalls() {
   const mount = define('mount', 'pppip');
   const umount2 = define('umount2', 'pi');
@@ -239,11 +214,7 @@ function mountCalls() {
     moveMount: (fromFd, from, toFd, to, flags) =>
       void moveMount(fromFd, path(from), toFd, path(to), flags),
     mountSetattr: (dirfd, at, flags, attr) => {
-      const data = Buffer.alloc(32);
-      data.writeBigUInt64LE(BigInt(attr.set), 0);
-      data.writeBigUInt64LE(BigInt(attr.clear ?? 0), 8);
-      data.writeBigUInt64LE(BigInt(attr.propagation ?? 0), 16);
-      data.writeBigUInt64LE(BigInt(attr.userns ?? 0), 24);
+      const data = mountAttr(attr);
       mountSetattr(dirfd, path(at), flags, data, data.length);
     },
     fsopen: (type, flags) => fsopen(type, flags),
@@ -270,10 +241,7 @@ function descriptorCalls() {
   return {
     openat: (dirfd, at, flags, mode = 0) => openat(dirfd, path(at), flags, mode),
     openat2: (dirfd, at, how) => {
-      const data = Buffer.alloc(24);
-      data.writeBigUInt64LE(BigInt(how.flags), 0);
-      data.writeBigUInt64LE(BigInt(how.mode ?? 0), 8);
-      data.writeBigUInt64LE(BigInt(how.resolve), 16);
+      const data = openHow(how);
       return openat2(dirfd, path(at), data, data.length);
     },
     memfdCreate: (name, flags) => memfdCreate(name, flags),
@@ -296,7 +264,7 @@ function descriptorCalls() {
         set.writeInt16LE(events, 8 * n + 4);
       });
       const time = Buffer.alloc(16);
-      timespec(time, 0, {
+      writeTimespec(time, 0, {
         seconds: Math.floor(timeoutMs / 1000),
         nanoseconds: (timeoutMs % 1000) * 1e6,
       });
@@ -336,8 +304,8 @@ function pathCalls() {
     fchmod: (fd, mode) => void fchmod(fd, mode),
     utimensat: (dirfd, at, times, flags) => {
       const data = Buffer.alloc(32);
-      timespec(data, 0, times[0]);
-      timespec(data, 16, times[1]);
+      writeTimespec(data, 0, times[0]);
+      writeTimespec(data, 16, times[1]);
       utimensat(dirfd, path(at), data, flags);
     },
   } satisfies Partial<Syscalls>;
