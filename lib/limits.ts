@@ -154,6 +154,8 @@ export const LIMITS = {
   containerMountsMax: 32,
   /** Of one node. */
   volumesMax: 1_000,
+  /** Of the node's disk: no container whose writable layer is there begins with less. */
+  diskReserveBytes: GIB,
   /** What of an image goes into a new volume that is mounted over it. */
   volumeFillEntriesMax: 100_000,
   volumeFillBytesMax: GIB,

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { planDisk } from './disk-plan.ts';
 import { defaultInodes } from './inodes.ts';
@@ -24,6 +26,7 @@ export async function makeDiskImage(path: string, spec: ContainerSpec): Promise<
   const { diskBytes, inodes = defaultInodes(diskBytes) } = spec.resources;
   if (!existsSync(LOOP_CONTROL)) throw unsupported('this machine has no loop devices');
   const plan = planDisk(diskBytes, inodes);
+  await checkRoom(path, diskBytes);
   try {
     const file = await open(path, 'wx', 0o600);
     await file.truncate(plan.fileBytes);
@@ -31,11 +34,29 @@ export async function makeDiskImage(path: string, spec: ContainerSpec): Promise<
     await runProgram('mkfs.ext4', [...plan.mkfsArguments, path]);
   } catch (cause) {
     if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errnoCode(cause) ?? '')) {
-      const message = `no room for a writable layer of ${diskBytes} bytes`;
-      throw new HearthError('StorageFull', message, { cause });
+      throw full(diskBytes, 'the disk is full');
     }
     throw unsupported(cause instanceof Error ? cause.message : String(cause));
   }
+}
+
+/**
+ * The file is sparse: a container that fills it while the host has no block left sees a broken disk
+ * instead of a full one, so none begins that could. Those that run already are not counted.
+ */
+async function checkRoom(path: string, diskBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  const free = bavail * bsize;
+  const reserve = LIMITS.diskReserveBytes;
+  if (free >= diskBytes + reserve) return;
+  throw full(diskBytes, `${free} bytes are free, ${reserve} of which stay so`);
+}
+
+function full(diskBytes: number, reason: string): HearthError {
+  const message = `no room for a writable layer of ${diskBytes} bytes on disk: ${reason}`;
+  return new HearthError('StorageFull', message, {
+    hint: 'ask for less, or free space on the node',
+  });
 }
 
 /** Removes it, off the event loop: its blocks may be many. */

@@ -93,6 +93,15 @@ describe('a writable layer on disk', { skip }, () => {
     assert.doesNotMatch(stdout, /\/dev\/loop|containers/);
   });
 
+  test('one that the host has no room for does not begin', async () => {
+    const { bavail, bsize } = statfsSync(world.folder);
+    const resources = onDisk({ diskBytes: bavail * bsize, inodes: 1000 });
+    await assert.rejects(world.run(['true'], { resources }), {
+      code: 'StorageFull',
+      message: /no room for a writable layer of \d+ bytes on disk: \d+ bytes are free/,
+    });
+  });
+
   test('nothing is on the host but the file; the device goes with the container', async () => {
     const container = await world.engine.start(
       world.spec(['sleep', '60'], { resources: onDisk() }),
