@@ -4,6 +4,7 @@ import { parseSignal } from '../api/signals.ts';
 import type { ContainerSpec } from '../engine/container-spec.ts';
 import type { Container, Engine } from '../engine/engine-types.ts';
 import type { LocalImage } from '../images/image-store-types.ts';
+import { makeVolumes } from '../instances/make-volumes.ts';
 import type { Logs } from '../logs/logs.ts';
 import { accountOf } from './account.ts';
 import type { ContainerFile, ContainerFiles } from './container-files.ts';
@@ -54,6 +55,7 @@ export async function runContainer(
   };
   parts.files.create(file);
   try {
+    makeVolumes(parts.engine.volumes, { mounts: run.mounts });
     const container = await parts.engine.start(spec);
     return await register(parts, file, container);
   } catch (error) {
