@@ -53,7 +53,20 @@ function specLines(spec: FunctionSpec): string[][] {
     ['concurrency', String(spec.concurrency)],
     ['scale', `${scale.min} to ${scale.max}, idle ${formatDuration(scale.idleMs)}`],
     ['env', Object.keys(spec.env).join(', ') || '-'],
+    ...containerLines(spec),
   ];
+}
+
+/** What was asked for its containers; no line for what was not. */
+function containerLines(spec: FunctionSpec): string[][] {
+  const { aliases = [], egress = [], network, ociRuntime, tmpfs = {}, volumes = [] } = spec;
+  const lines = [
+    ['isolation', ociRuntime ?? ''],
+    ['network', [network ?? '', ...aliases].join(' ').trim()],
+    ['egress', egress.join(', ')],
+    ['volumes', [...volumes, ...Object.keys(tmpfs)].join(', ')],
+  ];
+  return lines.filter(([, value]) => value !== '');
 }
 
 function errorLines({ function: record }: FunctionDescription): string[][] {
