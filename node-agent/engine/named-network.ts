@@ -11,7 +11,6 @@ import type { NetworkInfo } from './network-types.ts';
 import { nameservers } from './resolvers.ts';
 import {
   gatewayAddress,
-  parseAddress,
   parseSubnet,
   type Subnet,
   slotAddress,
@@ -95,9 +94,4 @@ export class NamedNetwork {
     const { name } = this.state;
     throw new HearthError('NodeFull', `all ${count} addresses of network "${name}" are in use`);
   }
-}
-
-/** Numeric order of addresses. */
-export function byAddress(a: { address: string }, b: { address: string }): number {
-  return (parseAddress(a.address) ?? 0) - (parseAddress(b.address) ?? 0);
 }

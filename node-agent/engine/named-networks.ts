@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
+import { failpoint } from './failpoints.ts';
 import type { Firewall } from './firewall.ts';
 import { type BridgePlan, bridgeElements } from './firewall-rules.ts';
 import { freeSubnet, parseRoutes, subnetFault, subnetOwner } from './free-subnet.ts';
@@ -103,8 +104,11 @@ export class NamedNetworks implements Networks {
     this.#busy.add(name);
     try {
       this.#folder.write(network.state);
+      failpoint('networks.create.after-file');
       await firewall.add(elements);
+      failpoint('networks.create.after-rules');
       await network.open();
+      failpoint('networks.create.after-bridge');
       return network.info;
     } catch (error) {
       await this.#takeAway(network);
@@ -145,9 +149,12 @@ export class NamedNetworks implements Networks {
       await step().catch((error: unknown) => {
         log.warn({ network: network.state.name, error: String(error) }, 'network clean-up failed');
       });
+      failpoint('networks.remove.after-step');
     }
+    failpoint('networks.remove.after-bridge');
     // Last: what a crash leaves is found by it
     this.#folder.remove(network.state.name);
+    failpoint('networks.remove.after-file');
     this.#networks.delete(network.state.name);
   }
 

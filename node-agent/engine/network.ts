@@ -7,6 +7,7 @@ import type { ContainerState } from './container-state.ts';
 import { Firewall } from './firewall.ts';
 import { makeBridge, removeLink, writeSetting } from './links.ts';
 import { NamedNetworks } from './named-networks.ts';
+import { failpoint } from './failpoints.ts';
 import { egressFault, isNamedNetwork } from './network-check.ts';
 import {
   bridgeCommands,
@@ -179,7 +180,9 @@ export class EngineNetwork {
     const { bridge } = this.#names;
     try {
       await this.#loadFirewall();
+      failpoint('network.after-firewall');
       await makeBridge(bridge, bridgeCommands(bridge, this.#subnet));
+      failpoint('network.after-bridge');
       await this.#named.open();
       writeSetting('/proc/sys/net/ipv4/ip_forward', '1');
     } catch (cause) {

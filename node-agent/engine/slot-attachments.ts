@@ -1,6 +1,7 @@
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec, PublishedPort } from './container-spec.ts';
 import type { ContainerState } from './container-state.ts';
+import { failpoint } from './failpoints.ts';
 import type { Firewall } from './firewall.ts';
 import { type Element, egressElements, portElements, sourceElement } from './firewall-elements.ts';
 import { ipBatch } from './links.ts';
@@ -53,12 +54,15 @@ export class SlotAttachments {
     if (ports.length > 0) {
       slot = { ...slot, ports: await this.#ports.open(slot.address, ports) };
     }
+    failpoint('attach.after-ports');
     this.#attached.set(slot.number, { slot, elements: [] });
     const elements = elementsOf(slot, spec);
     const replaced = slot.network === undefined ? [] : [sourceElement(plain)];
     await this.#options.firewall.replace(replaced, elements);
     this.#attached.set(slot.number, { slot, elements });
+    failpoint('attach.after-rules');
     if (slot.network !== undefined) await this.#move(slot, slot.network);
+    failpoint('attach.after-move');
     return slot;
   }
 
@@ -69,6 +73,7 @@ export class SlotAttachments {
   async detach(slot: NetworkSlot): Promise<void> {
     const attachment = this.#attached.get(slot.number);
     if (attachment === undefined) return;
+    failpoint('detach.before');
     this.#attached.delete(slot.number);
     const { elements, slot: attached } = attachment;
     const { names, slots, firewall, named } = this.#options;
@@ -76,7 +81,9 @@ export class SlotAttachments {
     // Its own source again, which goes with the slot
     const restored = attached.network === undefined || elements.length === 0 ? [] : [plain];
     await firewall.replace(elements, restored.map(sourceElement));
+    failpoint('detach.after-rules');
     await this.#ports.close(attached.address);
+    failpoint('detach.after-ports');
     if (attached.network !== undefined) named.leave(attached.network, attached.address);
   }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
+import { failpoint } from './failpoints.ts';
 import type { Firewall } from './firewall.ts';
 import { sourceElement } from './firewall-elements.ts';
 import { ipBatch, linkExists, listNetns, netnsPath } from './links.ts';
@@ -115,7 +116,9 @@ export class SlotPool {
   async #release(slot: NetworkSlot): Promise<void> {
     const { number } = slot;
     await this.#removal.remove(slot);
+    failpoint('network.destroy.after-netns');
     if (this.#sourced.delete(number)) await this.#removeSource(number);
+    failpoint('network.destroy.after-source');
     this.#used.delete(number);
   }
 
@@ -146,9 +149,12 @@ export class SlotPool {
         ipBatch([`netns add ${slot.netns}`, ...hostLinkCommands(names, slot)]),
       ]);
       for (const part of made) if (part.status === 'rejected') throw part.reason;
+      failpoint('network.after-host-link');
       // Before the link inside is up, so that it never gets an IPv6 address
       await configure(netnsPath(slot));
+      failpoint('network.after-settings');
       await ipBatch(insideCommands(bridge, slot), slot.netns);
+      failpoint('network.after-inside-link');
       return slot;
     } catch (error) {
       await this.release(slot);
