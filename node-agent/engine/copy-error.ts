@@ -21,6 +21,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     hint: 'name the folder itself',
   },
   ENAMETOOLONG: { code: 'BadRequest', says: 'is too long a path' },
+  EEXIST: { code: 'Conflict', says: 'was made by somebody else meanwhile' },
   EROFS: { code: 'Forbidden', says: 'is on a read-only mount' },
   EACCES: { code: 'Forbidden', says: 'may not be opened' },
   EPERM: { code: 'Forbidden', says: 'may not be changed' },

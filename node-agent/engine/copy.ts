@@ -49,6 +49,8 @@ export class ContainerFiles {
 
   /** Resolves when all of the archive is there, or with an error and a part of it. */
   async copyIn(text: string, tar: Readable, options: CopyInOptions = {}): Promise<void> {
+    // Whoever reads it hears of its end, but nobody does until the service is there
+    tar.on('error', () => {});
     const { path } = parseContainerPath(text);
     const task = { action: 'write', path, keepIds: options.keepIds === true } as const;
     await this.#with(task, async (service) => {

@@ -87,6 +87,7 @@ export class FileTree {
     if (stat.isDirectory()) this.#sendFolder(place, fd, stat);
     else if (stat.isSymbolicLink()) this.#sendEntry(place.path, fd, stat);
     else if (stat.isFile()) this.#sendFile(place);
+    else if (place.depth === 0) this.#sendEntry('', fd, stat);
   }
 
   #sendFolder(place: Place, fd: number, stat: Stats): void {

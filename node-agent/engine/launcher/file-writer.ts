@@ -236,6 +236,9 @@ export class FileWriter {
     const folder = this.#ensureFolder(parent.toString('latin1'));
     try {
       this.#sys.mkdirat(folder, name, 0o755);
+    } catch (error) {
+      // Somebody inside was first
+      if (!(error instanceof SyscallError) || error.code !== 'EEXIST') throw error;
     } finally {
       this.#sys.close(folder);
     }
