@@ -4,10 +4,10 @@ import { LIMITS } from '../../lib/limits.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import type { ContainerState } from './container-state.ts';
+import { failpoint } from './failpoints.ts';
 import { Firewall } from './firewall.ts';
 import { makeBridge, removeLink, writeSetting } from './links.ts';
 import { NamedNetworks } from './named-networks.ts';
-import { failpoint } from './failpoints.ts';
 import { egressFault, isNamedNetwork } from './network-check.ts';
 import {
   bridgeCommands,
