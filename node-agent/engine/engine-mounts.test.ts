@@ -78,7 +78,7 @@ describe('mounts of a container', { skip }, () => {
     await assert.rejects(volumes.remove('busy'), { code: 'NotFound' });
   });
 
-  test('a new volume gets the image’s files, owner and mode; a used one keeps its own', async () => {
+  test('an empty volume gets the image’s files, owner and mode; one with files keeps its own', async () => {
     const layer = join(world.folder, 'with-files');
     mkdirSync(join(layer, 'srv/sub'), { recursive: true });
     writeFileSync(join(layer, 'srv/sub/f'), 'from the image', { mode: 0o4755 });
@@ -101,6 +101,9 @@ describe('mounts of a container', { skip }, () => {
     rmSync(join(data('fresh'), 'sub'), { recursive: true });
     const second = await sh('ls /srv', mounts, { layers });
     assert.equal(second.stdout, 'link\n');
+    rmSync(join(data('fresh'), 'link'));
+    const third = await sh('ls /srv', mounts, { layers });
+    assert.equal(third.stdout, 'link\nsub\n');
     await world.engine.volumes.remove('fresh');
   });
 

@@ -7,7 +7,7 @@ import type { MountRules } from './mount-check.ts';
 
 /** What the launcher needs of the node's side of the mounts. */
 export interface MountSources extends Pick<MountRules, 'bindRoots' | 'stateDir'> {
-  /** Volumes that no container has used yet: they get the image's files. */
+  /** Volumes that are empty: they get the image's files. */
   unfilled: ReadonlySet<string>;
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   mkdirSync,
+  opendirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -25,8 +26,8 @@ interface VolumeRecord {
   name: string;
   labels: Readonly<Record<string, string>>;
   createdAtMs: number;
-  /** Whether a container has begun with it: from then on the image's files do not come any more. */
-  used: boolean;
+  /** Set while the image's files come into it: what is there may be a part of them. */
+  filling: boolean;
 }
 
 /** Names with a dot in front are no volumes: what is being removed. */
@@ -65,14 +66,19 @@ export class EngineVolumes implements Volumes {
       throw new HearthError('NodeFull', message, { hint });
     }
     const labels = { ...wanted.labels };
-    const record: VolumeRecord = { version: 1, name, labels, createdAtMs: Date.now(), used: false };
+    const record: VolumeRecord = {
+      version: 1,
+      name,
+      labels,
+      createdAtMs: Date.now(),
+      filling: false,
+    };
     mkdirSync(join(this.#folder, name), { mode: 0o700 });
     failpoint('volumes.create.after-folder');
     this.#write(record);
     failpoint('volumes.create.after-record');
     mkdirSync(join(this.#folder, name, 'data'), { mode: 0o755 });
     failpoint('volumes.create.after-data');
-    this.#records.set(name, record);
     return this.#info(record);
   }
 
@@ -102,34 +108,32 @@ export class EngineVolumes implements Volumes {
   }
 
   /**
-   * Keeps the volumes of a container from being removed, until `release`. Answers those that no
-   * container has used yet. @throws HearthError NotFound
+   * Keeps the volumes of a container from being removed, until `release`. Answers those that are
+   * empty, which are going to be filled. @throws HearthError NotFound
    */
   hold(id: string, spec: Pick<ContainerSpec, 'mounts'>): Set<string> {
     const names = volumesOf(spec);
     if (names.length === 0) return new Set();
     const absent = names.find((name) => !this.#records.has(name));
     if (absent !== undefined) throw missing(absent);
-    // What a failed first start has copied goes, if no other one is at it
-    const unused = names.filter((name) => this.#records.get(name)?.used === false);
-    for (const name of unused) if (this.#usersOf(name).length === 0) this.#empty(name);
+    const empty = names.filter((name) => this.#isToFill(name));
     this.#held.set(id, names);
-    return new Set(unused);
+    return new Set(empty);
   }
 
   /** One of an earlier process still has its volumes. */
   adopt(id: string, spec: Pick<ContainerSpec, 'mounts'>): void {
     const names = volumesOf(spec);
-    if (names.length > 0) this.#held.set(id, names);
+    if (names.length === 0) return;
+    this.#held.set(id, names);
+    this.used(id);
   }
 
   /** The container has begun: its volumes are what they are from now on. */
   used(id: string): void {
     for (const name of this.#held.get(id) ?? []) {
       const record = this.#records.get(name);
-      if (record === undefined || record.used) continue;
-      record.used = true;
-      this.#write(record);
+      if (record?.filling === true) this.#write({ ...record, filling: false });
     }
   }
 
@@ -171,13 +175,23 @@ export class EngineVolumes implements Volumes {
     const file = join(this.#folder, record.name, 'volume.json');
     writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
     renameSync(`${file}.new`, file);
+    this.#records.set(record.name, record);
+  }
+
+  /** Whether it is empty; then it says on disk what is about to come. */
+  #isToFill(name: string): boolean {
+    const record = this.#records.get(name);
+    if (record === undefined) return false;
+    // What a start that failed has copied goes, if no other one is at it
+    if (record.filling && this.#usersOf(name).length === 0) this.#empty(name);
+    if (!isEmpty(join(this.#folder, name, 'data'))) return false;
+    if (!record.filling) this.#write({ ...record, filling: true });
+    return true;
   }
 
   #empty(name: string): void {
-    const data = join(this.#folder, name, 'data');
-    if (readdirSync(data).length === 0) return;
     const gone = this.#setAside(join(name, 'data'));
-    mkdirSync(data, { mode: 0o755 });
+    mkdirSync(join(this.#folder, name, 'data'), { mode: 0o755 });
     void this.#removeFolder(gone);
   }
 
@@ -211,6 +225,14 @@ function volumesOf(spec: Pick<ContainerSpec, 'mounts'>): string[] {
     mount.kind === 'volume' ? [mount.volume] : [],
   );
   return [...new Set(names)];
+}
+
+/** Without reading more of it than one name. */
+function isEmpty(folder: string): boolean {
+  const entries = opendirSync(folder);
+  const first = entries.readSync();
+  entries.closeSync();
+  return first === null;
 }
 
 function missing(name: string): HearthError {

@@ -93,11 +93,13 @@ interface FileMount {
   text: string;
   staged: string;
   uidBase: number;
-  /** Whether it lies in something that the user mounts, from which nothing is taken away. */
+  /** Whether it lies in something that the user mounts, to which nothing is added. */
   isUsers: boolean;
 }
 
 function mountFile(sys: Syscalls, root: number, file: FileMount): void {
+  const target = openFileTarget(sys, root, file);
+  if (target === undefined) return;
   const fd = sys.openat(AT_FDCWD, file.staged, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o644);
   const text = Buffer.from(file.text);
   if (text.length > 0) sys.write(fd, text);
@@ -105,11 +107,14 @@ function mountFile(sys: Syscalls, root: number, file: FileMount): void {
   sys.fchownat(AT_FDCWD, file.staged, file.uidBase, file.uidBase, 0);
   const clone = sys.openTree(AT_FDCWD, file.staged, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   sys.mountSetattr(clone, '', AT_EMPTY_PATH, { set: NO_ESCALATION | MOUNT_ATTR_RDONLY });
-  attach(sys, clone, openFileTarget(sys, root, file));
+  attach(sys, clone, target);
 }
 
-/** Links are followed, inside the root only: distributions ship /etc/resolv.conf as one. */
-function openFileTarget(sys: Syscalls, root: number, file: FileMount): number {
+/**
+ * Links are followed, inside the root only: distributions ship /etc/resolv.conf as one. Undefined
+ * where the user's own mount does not have it.
+ */
+function openFileTarget(sys: Syscalls, root: number, file: FileMount): number | undefined {
   const { isUsers, target: path, uidBase } = file;
   const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   try {
@@ -117,12 +122,13 @@ function openFileTarget(sys: Syscalls, root: number, file: FileMount): number {
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== 'ENOENT') throw error;
   }
+  if (isUsers) return undefined;
   // Missing, or a link to nowhere: a file of our own takes the name
   const cut = path.lastIndexOf('/');
   const parent = openFolder(sys, root, cut <= 0 ? '/' : path.slice(0, cut), uidBase);
   const name = path.slice(cut + 1);
   try {
-    if (!isUsers) sys.unlinkat(parent, name, 0);
+    sys.unlinkat(parent, name, 0);
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== 'ENOENT') throw error;
   }
