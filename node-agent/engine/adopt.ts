@@ -93,6 +93,7 @@ function adoptOne(inputs: AdoptInputs, state: ContainerState): LiveContainer | u
     launcher: inputs.launcher,
     onRemoved: () => inputs.onRemoved(spec.id, uidSlot, network),
   });
+  container.listen();
   container.adopted(process);
   return container;
 }

@@ -105,7 +105,8 @@ export class ContainerStarter {
       throw error instanceof StartRefused ? startError(error.failure, spec.argv) : error;
     } finally {
       this.#reserved.delete(spec.id);
-      this.#context.blanks.fill();
+      // After whoever waits for this start has heard of it
+      setImmediate(() => this.#context.blanks.fill());
     }
   }
 
@@ -173,7 +174,11 @@ export class ContainerStarter {
     // A child that hangs ends by its cgroup, and its outcome pipe says that it did
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
     try {
-      const process = await (await this.#context.launcher()).start(blank.name, plan);
+      const launched = (await this.#context.launcher()).start(blank.name, plan);
+      launched.catch(() => {});
+      // While the child is on its way
+      container.listen();
+      const process = await launched;
       failpoint('start.after-launch');
       container.started(process);
       this.#context.volumes.used(spec.id);
@@ -197,6 +202,7 @@ export class ContainerStarter {
       isLate = true;
       client.abortRuntime(spec.id).catch(() => {});
     }, START_MS);
+    container.listen();
     try {
       const process = await client.runtime(runtimes.plan(spec, prepared));
       // A runtime sets what it was told of, and needs more processes than some programs may have
@@ -248,7 +254,7 @@ export class ContainerStarter {
 interface Made {
   network?: NetworkSlot | undefined;
   blank?: ReadyBlank;
-  /** Volumes that no container has used yet. */
+  /** Volumes that are empty. */
   unfilled?: ReadonlySet<string>;
   container?: LiveContainer;
 }

@@ -91,6 +91,12 @@ export class LiveContainer implements Container {
     });
   }
 
+  /** Reads what it says from now on. */
+  listen(): void {
+    this.#output.begin();
+    this.#statusLine?.begin();
+  }
+
   get pid(): number {
     return this.#process?.pid ?? 0;
   }

@@ -15,6 +15,7 @@ test('a flood is read whole, but so much in a while only', async (t) => {
   const paths = { stdout: join(folder, 'stdout'), stderr: join(folder, 'stderr') };
   execFileSync('mkfifo', [paths.stdout, paths.stderr]);
   const output = new ContainerOutput(paths);
+  output.begin();
   t.after(() => output.close());
   let bytes = 0;
   let most = 0;

@@ -12,22 +12,36 @@ export type OutputListener = (stream: StreamName, chunk: Buffer) => void;
 
 /**
  * The reading end of a FIFO, open before anybody writes: the kernel then keeps quiet until the
- * first writer, and ends the stream with the last one (fifo(7)).
+ * first writer, and ends the stream with the last one (fifo(7)). Reading begins later, as a stream
+ * takes longer to make than a descriptor, and a start waits for the descriptor only.
  */
-function readFifo(path: string): Socket {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    return new Socket({ fd, readable: true, writable: false });
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+class FifoReader {
+  readonly #fd: number;
+  #socket: Socket | undefined;
+  #closed = false;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  }
+
+  begin(): Socket {
+    this.#socket = new Socket({ fd: this.#fd, readable: true, writable: false });
+    // The stream's end is all there is to know
+    this.#socket.on('error', () => {});
+    return this.#socket;
+  }
+
+  close(): void {
+    if (this.#socket !== undefined) this.#socket.destroy();
+    else if (!this.#closed) closeSync(this.#fd);
+    this.#closed = true;
   }
 }
 
 /** A container's stdout and stderr, chunk by chunk, to any number of listeners. */
 export class ContainerOutput {
   readonly #listeners: OutputListener[] = [];
-  readonly #sockets: Socket[] = [];
+  readonly #readers = new Map<StreamName, FifoReader>();
   readonly #ends: Promise<void>[] = [];
   /** Chunks from before the first listener; the oldest go first. */
   #backlog: { stream: StreamName; chunk: Buffer }[] = [];
@@ -35,11 +49,18 @@ export class ContainerOutput {
 
   constructor(paths: Readonly<Record<StreamName, string>>) {
     try {
-      for (const stream of ['stdout', 'stderr'] as const) this.#read(stream, paths[stream]);
+      for (const stream of ['stdout', 'stderr'] as const) {
+        this.#readers.set(stream, new FifoReader(paths[stream]));
+      }
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  /** Reads from now on. */
+  begin(): void {
+    for (const [stream, reader] of this.#readers) this.#read(stream, reader.begin());
   }
 
   /** Adds a listener; the first one hears the backlog at once. */
@@ -57,16 +78,12 @@ export class ContainerOutput {
   }
 
   close(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const reader of this.#readers.values()) reader.close();
   }
 
-  #read(stream: StreamName, path: string): void {
-    const socket = readFifo(path);
-    this.#sockets.push(socket);
+  #read(stream: StreamName, socket: Socket): void {
     socket.on('data', (chunk: Buffer) => this.#hear(stream, chunk));
     pace(socket);
-    // The stream's end is all there is to know
-    socket.on('error', () => {});
     this.#ends.push(
       new Promise((resolve) => {
         socket.once('close', () => resolve());
@@ -111,26 +128,33 @@ function pace(socket: Socket): void {
 
 /** The first line of a status pipe. */
 export class StatusLine {
-  readonly #socket: Socket;
+  readonly #reader: FifoReader;
   /** Undefined when the pipe ended, or said too much, without a line. */
   readonly line: Promise<string | undefined>;
+  readonly #resolve: (line: string | undefined) => void;
 
   constructor(path: string) {
-    this.#socket = readFifo(path);
-    this.line = new Promise((resolve) => {
-      let text = Buffer.alloc(0);
-      this.#socket.on('data', (chunk: Buffer) => {
-        text = Buffer.concat([text, chunk]);
-        const end = text.indexOf(10);
-        if (end !== -1) resolve(text.toString('utf8', 0, end));
-        if (end !== -1 || text.length > STATUS_BYTES_MAX) this.#socket.destroy();
-      });
-      this.#socket.on('error', () => {});
-      this.#socket.once('close', () => resolve(undefined));
+    this.#reader = new FifoReader(path);
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    this.line = promise;
+    this.#resolve = resolve;
+  }
+
+  /** Reads from now on. */
+  begin(): void {
+    const socket = this.#reader.begin();
+    let text = Buffer.alloc(0);
+    socket.on('data', (chunk: Buffer) => {
+      text = Buffer.concat([text, chunk]);
+      const end = text.indexOf(10);
+      if (end !== -1) this.#resolve(text.toString('utf8', 0, end));
+      if (end !== -1 || text.length > STATUS_BYTES_MAX) socket.destroy();
     });
+    socket.once('close', () => this.#resolve(undefined));
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.#reader.close();
+    this.#resolve(undefined);
   }
 }

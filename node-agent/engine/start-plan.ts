@@ -5,6 +5,7 @@ import { defaultInodes } from './inodes.ts';
 import { PROGRAM_PID } from './launcher/init-code.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './launcher/messages.ts';
 import type { UserMount } from './launcher/mount-messages.ts';
+import { BASE_SKELETON } from './launcher/root-parts.ts';
 
 /** What the engine has prepared for a container. */
 export interface PreparedContainer {
@@ -72,24 +73,19 @@ function planEnv(spec: ContainerSpec): string[] {
   return [...spec.env.filter((entry) => !names.has(entry.split('=', 1)[0])), ...given];
 }
 
-const ALWAYS: readonly SkeletonEntry[] = [
-  { path: 'dev', kind: 'folder', mode: 0o755 },
-  { path: 'proc', kind: 'folder', mode: 0o555 },
-  { path: 'sys', kind: 'folder', mode: 0o555 },
-  { path: 'tmp', kind: 'folder', mode: 0o1777 },
-];
-
 /**
- * Mount points for an image that lacks them. They lie in a layer below the image's, so that a build
+ * Mount points for an image that lacks them, but those that every container has. They lie in a layer below the image's, so that a build
  * step's upper layer shows nothing of them. Parents come before their children.
  */
 export function planSkeleton(
   files: readonly string[],
   folders: readonly string[],
 ): SkeletonEntry[] {
-  const entries = new Map(ALWAYS.map((entry) => [entry.path, entry]));
+  const base = new Set(BASE_SKELETON.map(({ path }) => path));
+  const entries = new Map<string, SkeletonEntry>();
+  const has = (path: string): boolean => base.has(path) || entries.has(path);
   const addFolders = (path: string): void => {
-    if (path === '' || path === '.' || entries.has(path)) return;
+    if (path === '' || path === '.' || has(path)) return;
     addFolders(posix.dirname(path));
     entries.set(path, { path, kind: 'folder', mode: 0o755 });
   };
@@ -97,7 +93,7 @@ export function planSkeleton(
   for (const file of files) {
     const path = file.slice(1);
     addFolders(posix.dirname(path));
-    if (!entries.has(path)) entries.set(path, { path, kind: 'file', mode: 0o644 });
+    if (!has(path)) entries.set(path, { path, kind: 'file', mode: 0o644 });
   }
   return [...entries.values()];
 }

@@ -17,12 +17,13 @@ import {
   RLIMIT_CORE,
   RLIMIT_NOFILE,
 } from '../linux-constants.ts';
-import type { Syscalls } from '../syscall-types.ts';
+import { SyscallError, type Syscalls } from '../syscall-types.ts';
 import { becomeUser } from './credentials.ts';
 import { resetSignals } from './execute.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
 import { mountRoot } from './root-file-system.ts';
 import { mountOverRoot } from './root-mounts.ts';
+import { makeRootParts } from './root-parts.ts';
 import { mountSystem } from './system-mounts.ts';
 import { writeText } from './user-namespaces.ts';
 
@@ -41,6 +42,9 @@ export interface BlankView extends HostDoors {
   /** Descriptor of its staging folder, a tmpfs that only it can see. */
   staging: number;
 }
+
+/** Networks of all containers, and the host's cgroups. */
+const BUSY_MOUNTS = ['/run/netns', '/sys'];
 
 /** Hears the name of each step before it is done. */
 type Step = (name: string) => void;
@@ -85,8 +89,26 @@ export function becomeBlank(
   const staging = sys.openat(AT_FDCWD, blank.stagingDir, O_PATH | O_DIRECTORY | O_CLOEXEC);
   sys.fchdir(staging);
   sys.mkdirat(AT_FDCWD, 'root', 0o755);
+  makeRootParts(sys, blank.uidBase);
   mountSystem(sys, blank);
+  leaveBusyMounts(sys);
   return { hostRoot, hostMounts, staging };
+}
+
+/**
+ * Lets go of mounts that a start does not need and of which a host may have a thousand: all that are
+ * left are let go of while it waits. The host's own stay as they are.
+ */
+function leaveBusyMounts(sys: Syscalls): void {
+  for (const path of BUSY_MOUNTS) {
+    try {
+      sys.umount2(path, MNT_DETACH);
+    } catch (error) {
+      // This host has nothing mounted there
+      if (!(error instanceof SyscallError) || !['EINVAL', 'ENOENT'].includes(error.code))
+        throw error;
+    }
+  }
 }
 
 export interface IsolateInputs {

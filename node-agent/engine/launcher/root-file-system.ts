@@ -9,33 +9,32 @@ import {
   MOVE_MOUNT_F_EMPTY_PATH,
   MS_NODEV,
   MS_NOSUID,
-  O_CLOEXEC,
-  O_CREAT,
-  O_EXCL,
-  O_WRONLY,
+  MS_REMOUNT,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import { newMount } from './detached-mount.ts';
 import { openLoopDevice } from './loop-device.ts';
-import type { SkeletonEntry, StartPlan, UpperPlan } from './messages.ts';
+import type { StartPlan, UpperPlan } from './messages.ts';
 import { asRangeOwner } from './range-owner.ts';
+import { addToSkeleton } from './root-parts.ts';
 
 const CLONE = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
 const SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
 /**
- * Mounts the container's root as `root` in the staging tmpfs, which is the working folder and can be
- * seen in this mount namespace only. Each layer is a detached clone
+ * Mounts the container's root as `root` in the staging tmpfs, which is the working folder, holds what
+ * `makeRootParts` made, and can be seen in this mount namespace only. Each layer is a detached clone
  * of its folder on which uid 0 is the container's uid 0 (mount_setattr(2), MOUNT_ATTR_IDMAP), so
  * layers are shared by all containers and never chowned; the overlay over them is mounted from
  * outside the user namespace. The upper layer is mapped the same way: its files carry the image's
  * ids on disk.
  */
 export function mountRoot(sys: Syscalls, plan: StartPlan, userns: number): void {
-  makeSkeleton(sys, plan.skeleton, plan.uidBase);
+  addToSkeleton(sys, plan.skeleton, plan.uidBase);
   plan.layers.forEach((layer, n) => {
+    sys.mkdirat(AT_FDCWD, `l${n}`, 0o755);
     attachMapped(sys, { source: layer, target: `l${n}`, userns, readOnly: true });
   });
   const upper = makeUpper(sys, plan.upper, { userns, uidBase: plan.uidBase });
@@ -70,40 +69,24 @@ export function overlayOptions(
   return options.join(',');
 }
 
-function makeSkeleton(sys: Syscalls, entries: readonly SkeletonEntry[], uidBase: number): void {
-  sys.mkdirat(AT_FDCWD, 'skeleton', 0o755);
-  sys.fchownat(AT_FDCWD, 'skeleton', uidBase, uidBase, 0);
-  for (const entry of entries) {
-    const path = `skeleton/${entry.path}`;
-    if (entry.kind === 'folder') sys.mkdirat(AT_FDCWD, path, entry.mode);
-    else sys.close(sys.openat(AT_FDCWD, path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, entry.mode));
-    sys.fchownat(AT_FDCWD, path, uidBase, uidBase, 0);
-  }
-}
-
 function makeUpper(
   sys: Syscalls,
   upper: UpperPlan,
   ids: { userns: number; uidBase: number },
 ): { name: string; volatile: boolean } {
   if (upper.kind === 'folder') {
-    const mapped = { source: upper.parent, target: 'rw', userns: ids.userns, readOnly: false };
-    attachMapped(sys, mapped);
+    attachMapped(sys, { source: upper.parent, target: 'rw', userns: ids.userns, readOnly: false });
     return { name: upper.name, volatile: false };
   }
-  // Both end with the container and cannot outgrow their size
-  sys.mkdirat(AT_FDCWD, 'rw', 0o755);
-  const makeFolders = (): void => {
-    for (const folder of ['rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
-  };
+  // Both end with the container and cannot outgrow their size; what lies ready at `rw` is covered or grows
   if (upper.kind === 'disk') {
     mountDisk(sys, upper.image, ids.userns);
-    asRangeOwner(sys, ids.uidBase, makeFolders);
+    asRangeOwner(sys, ids.uidBase, () => {
+      for (const folder of ['rw/upper', 'rw/upper.work']) sys.mkdirat(AT_FDCWD, folder, 0o755);
+    });
   } else {
-    const options = `mode=0755,size=${upper.bytes},nr_inodes=${upper.inodes}`;
-    sys.mount('hearth', 'rw', 'tmpfs', MS_NOSUID | MS_NODEV, options);
-    makeFolders();
-    sys.fchownat(AT_FDCWD, 'rw/upper', ids.uidBase, ids.uidBase, 0);
+    const options = `size=${upper.bytes},nr_inodes=${upper.inodes}`;
+    sys.mount(null, 'rw', null, MS_REMOUNT | MS_NOSUID | MS_NODEV, options);
   }
   return { name: 'upper', volatile: true };
 }
@@ -126,7 +109,6 @@ function attachMapped(
   sys: Syscalls,
   mount: { source: string; target: string; userns: number; readOnly: boolean },
 ): void {
-  sys.mkdirat(AT_FDCWD, mount.target, 0o755);
   const fd = cloneMapped(sys, mount);
   sys.moveMount(fd, '', AT_FDCWD, mount.target, MOVE_MOUNT_F_EMPTY_PATH);
   sys.close(fd);

@@ -22,6 +22,7 @@ import { enterNetwork } from './network-namespace.ts';
 import { failureOf, SAID_EXECUTING } from './outcome.ts';
 import { mountRoot } from './root-file-system.ts';
 import { mountOverRoot } from './root-mounts.ts';
+import { makeRootParts } from './root-parts.ts';
 import type { RuntimePlan } from './runtime-messages.ts';
 import { checkProgram } from './runtime-program.ts';
 import { closeFrom, installStreams, openStreams, park } from './standard-streams.ts';
@@ -111,6 +112,7 @@ function prepareAndExecute(
   sys.mount('hearth', plan.bundleDir, 'tmpfs', MS_NOSUID | MS_NODEV, options);
   sys.chdir(plan.bundleDir);
   sys.mkdirat(AT_FDCWD, 'root', 0o755);
+  makeRootParts(sys, start.uidBase);
   mountRoot(sys, start, userns);
   mountSys(sys, { uidBase: start.uidBase, cgroupViews: plan.cgroupViews });
   mountOverRoot(sys, start, { userns, clones, step, system: ['sys'] });
