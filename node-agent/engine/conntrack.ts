@@ -1,4 +1,6 @@
+import { read, write } from 'node:fs';
 import { constants } from 'node:os';
+import { promisify } from 'node:util';
 import {
   AF_INET,
   AF_NETLINK,
@@ -23,21 +25,25 @@ const CTA_FILTER_ORIG_FLAGS = 1;
 const CTA_FILTER_REPLY_FLAGS = 2;
 const CTA_FILTER_F_IP_SRC = 1;
 const HEADER_BYTES = 16;
+const ANSWER_BYTES = 4096;
+
+const writeLater = promisify(write);
+const readLater = promisify(read);
 
 /**
- * Makes the kernel forget every connection that an address began or answered, so that the next
- * holder of the address inherits none. @throws Error where the kernel cannot
+ * Makes the kernel forget every connection that these addresses began or answered, so that their next
+ * holders inherit none. It looks through all connections of the host for each, which may be many:
+ * other threads than this one do it. @throws Error where the kernel cannot
  */
-export function forgetConnections(address: string): void {
+export async function forgetConnections(addresses: readonly string[]): Promise<void> {
   const socket = syscalls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-  const answer = Buffer.alloc(4096);
   try {
-    for (const tuple of [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] as const) {
-      syscalls.write(socket, deleteMessage(tuple, address));
-      const length = syscalls.read(socket, answer);
-      const errno = errorOf(answer.subarray(0, length));
-      if (errno !== 0 && errno !== constants.errno.ENOENT) {
-        throw new Error(`the kernel refuses to forget connections of ${address}: errno ${errno}`);
+    for (const address of addresses) {
+      for (const tuple of [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] as const) {
+        const errno = await request(socket, deleteMessage(tuple, address));
+        if (errno !== 0 && errno !== constants.errno.ENOENT) {
+          throw new Error(`the kernel refuses to forget connections of ${address}: errno ${errno}`);
+        }
       }
     }
   } finally {
@@ -45,8 +51,16 @@ export function forgetConnections(address: string): void {
   }
 }
 
+/** Errno of the kernel's answer. */
+async function request(socket: number, message: Buffer): Promise<number> {
+  await writeLater(socket, message);
+  const answer = Buffer.alloc(ANSWER_BYTES);
+  const { bytesRead, buffer } = await readLater(socket, answer, 0, ANSWER_BYTES, null);
+  return errorOf(buffer.subarray(0, bytesRead));
+}
+
 /** A request to delete all connections with this source in one of their two directions. */
-export function deleteMessage(
+function deleteMessage(
   tuple: typeof CTA_TUPLE_ORIG | typeof CTA_TUPLE_REPLY,
   address: string,
 ): Buffer {

@@ -104,12 +104,14 @@ export class EngineNetwork {
 
   /** A slot of its own for one container, with all that its spec asks of networks in force. */
   async acquire(spec: ContainerSpec): Promise<NetworkSlot | undefined> {
-    if (spec.network === 'none') return undefined;
+    const { network, egress = [], ports = [] } = spec;
+    if (network === 'none') return undefined;
     await this.open();
+    if (network === 'bridge' && egress.length === 0 && ports.length === 0) {
+      return this.#pool.acquire();
+    }
     this.#check(spec);
     const slot = await this.#pool.acquire();
-    const { network, egress = [], ports = [] } = spec;
-    if (network === 'bridge' && egress.length === 0 && ports.length === 0) return slot;
     try {
       return await this.#attachments.attach(slot, spec);
     } catch (error) {

@@ -48,11 +48,10 @@ export class SlotRemoval {
     while (slots.some(({ veth }) => linkExists(veth)) && performance.now() < deadlineMs) {
       await sleep(GONE_POLL_MS);
     }
-    for (const { veth, address } of slots) {
-      // One that outlives its namespace is held by somebody who looks into it
-      await this.#quietly('remove link', () => removeLink(veth));
-      await this.#quietly('forget connections', async () => forgetConnections(address));
-    }
+    // One that outlives its namespace is held by somebody who looks into it
+    for (const { veth } of slots) await this.#quietly('remove link', () => removeLink(veth));
+    const addresses = slots.map(({ address }) => address);
+    await this.#quietly('forget connections', () => forgetConnections(addresses));
   }
 
   async #quietly(what: string, act: () => Promise<unknown>): Promise<void> {
