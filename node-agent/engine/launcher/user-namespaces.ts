@@ -1,5 +1,13 @@
 import { failpoint } from '../failpoints.ts';
-import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../linux-constants.ts';
+import {
+  AT_FDCWD,
+  CLONE_NEWUSER,
+  O_CLOEXEC,
+  O_RDONLY,
+  O_WRONLY,
+  PR_SET_SECUREBITS,
+  SECBIT_NO_SETUID_FIXUP,
+} from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 
 /** Ids of one container's range: container 0 … 65535. */
@@ -46,7 +54,7 @@ export class UserNamespaces {
 function createUserNamespace(sys: Syscalls, uidBase: number): number {
   const ready = sys.pipe2(O_CLOEXEC);
   const pid = sys.fork();
-  if (pid === 0) waitInNewUserNamespace(sys, ready);
+  if (pid === 0) waitInNewUserNamespace(sys, uidBase, ready);
   failpoint('launcher.userns.after-fork');
   try {
     sys.close(ready.write);
@@ -62,10 +70,20 @@ function createUserNamespace(sys: Syscalls, uidBase: number): number {
   }
 }
 
-/** Waits for its end, or the launcher's: the pipe then has no reader, which is an error of it. */
-function waitInNewUserNamespace(sys: Syscalls, ready: { read: number; write: number }): never {
+/**
+ * Waits for its end, or the launcher's: the pipe then has no reader, which is an error of it.
+ * What users of a namespace have is counted for its maker too (inotify instances and others of
+ * namespaces(7), /proc/sys/user), so the maker is a user that no other container has.
+ */
+function waitInNewUserNamespace(
+  sys: Syscalls,
+  uidBase: number,
+  ready: { read: number; write: number },
+): never {
   try {
     sys.close(ready.read);
+    sys.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+    sys.setresuid(uidBase, uidBase, uidBase);
     sys.unshare(CLONE_NEWUSER);
     sys.write(ready.write, Buffer.from('u'));
     sys.poll([{ fd: ready.write, events: 0 }], -1);

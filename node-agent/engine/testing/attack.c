@@ -78,11 +78,14 @@ static void orphans(void) {
     if (child < 0) break;
     if (child == 0) {
       setsid();
-      if (fork() == 0) stay();
-      _exit(0);
+      pid_t grandchild = fork();
+      if (grandchild == 0) stay();
+      _exit(grandchild < 0 ? errno : 0);
     }
-    int status;
+    int status = 0;
     waitpid(child, &status, 0);
+    errno = WEXITSTATUS(status);
+    if (status != 0) break;
     count++;
   }
   say("orphans", count, errno);
@@ -307,6 +310,8 @@ static void inotifies(void) {
 
 static void flood(const char *text, long bytes) {
   size_t length = strlen(text), used = 0;
+  // Whoever reads it listens by then
+  usleep(200000);
   while (used + length <= sizeof block) memcpy(block + used, text, length), used += length;
   for (long written = 0; written < bytes;) {
     ssize_t n = write(1, block, used);
@@ -329,11 +334,12 @@ static void term_loop(void) {
 
 static void stop_self(void) {
   pid_t child = fork();
-  if (child == 0) {
-    say("stop", 0, 0);
-    raise(SIGSTOP);
-  }
-  for (;;) kill(child, SIGSTOP), usleep(1000);
+  if (child == 0) stay();
+  kill(child, SIGSTOP);
+  say("stop", 0, 0);
+  // Itself too: an order of the host's ends it all the same
+  raise(SIGSTOP);
+  stay();
 }
 
 // --- the neighbour ---
@@ -347,6 +353,8 @@ static void serve(int port) {
   for (;;) {
     int fd = accept(listener, NULL, NULL);
     if (fd < 0) continue;
+    // As long as the handler of the reference load takes
+    usleep(5000);
     if (read(fd, block, 1) == 1) (void)!write(fd, "k", 1);
     close(fd);
   }
