@@ -91,6 +91,20 @@ export default async () => {
     assert.equal((await call(platform.at('closed'))).body, 'unreachable');
   });
 
+  test('on a named network instances find each other by the function’s name and its aliases', async () => {
+    await platform.well('network', 'create', 'shop');
+    const code = `
+import { lookup } from 'node:dns/promises';
+export default async () => JSON.stringify(
+  await Promise.all(['front', 'named'].map((name) => lookup(name).then((found) => found.address))));`;
+    await deployed('named', 'network: shop\naliases: [front]\nscale: { idle: 500ms }', code);
+    const [front, named] = JSON.parse((await call(platform.at('named'))).body);
+    assert.match(front, /^10\.|^172\.|^192\.168\./);
+    assert.equal(front, named);
+    await platform.untilZero('named');
+    await platform.well('network', 'rm', 'shop');
+  });
+
   for (const [title, yaml, exit, message, hint] of [
     [
       'a runtime that no node has',
