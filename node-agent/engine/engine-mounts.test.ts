@@ -32,8 +32,11 @@ describe('mounts of a container', { skip }, () => {
     world = await makeEngineWorld({ bindPaths: [shared] });
   });
   after(async () => {
-    await world.close();
-    rmSync(shared, { recursive: true, force: true });
+    try {
+      await world.close();
+    } finally {
+      rmSync(shared, { recursive: true, force: true });
+    }
   });
 
   const sh = (script: string, mounts: readonly ContainerMount[], more = {}) =>
