@@ -36,8 +36,7 @@ describe('containers of runc', { skip }, () => {
   after(async () => {
     const { name, stateDir } = world.options;
     const list = execFileSync(RUNC, ['--root', join(stateDir, 'oci/runc'), 'list', '-q']);
-    await world.close();
-    rmSync(world.shared, { recursive: true });
+    await world.close().finally(() => rmSync(world.shared, { recursive: true }));
     assert.equal(list.toString(), '');
     assert.equal(existsSync(`/run/hearth-${name}`), false);
     const left = runtimeCgroups().map((root) => `${root}/hearth/${name}`);
