@@ -1,7 +1,11 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 
+/** What is kept until somebody listens. */
 const BACKLOG_BYTES_MAX = 64 * 1024;
+/** So long more waits in the pipe for the first listener; then the oldest goes. */
+const LISTENER_MS_MAX = 2_000;
+const LAST_LISTENER_MS_MAX = 200;
 const STATUS_BYTES_MAX = 64 * 1024;
 /** What is read of one stream in one window; the rest waits in the pipe, and its writer with it. */
 const WINDOW_BYTES_MAX = 1024 * 1024;
@@ -43,9 +47,12 @@ export class ContainerOutput {
   readonly #listeners: OutputListener[] = [];
   readonly #readers = new Map<StreamName, FifoReader>();
   readonly #ends: Promise<void>[] = [];
-  /** Chunks from before the first listener; the oldest go first. */
+  readonly #sockets: Socket[] = [];
+  /** Chunks from before the first listener. */
   #backlog: { stream: StreamName; chunk: Buffer }[] = [];
   #backlogBytes = 0;
+  /** Runs while output waits for the first listener. */
+  #waiting: NodeJS.Timeout | undefined;
 
   constructor(paths: Readonly<Record<StreamName, string>>) {
     try {
@@ -60,6 +67,7 @@ export class ContainerOutput {
 
   /** Reads from now on. */
   begin(): void {
+    this.#waiting = setTimeout(() => this.#goOn(), LISTENER_MS_MAX).unref();
     for (const [stream, reader] of this.#readers) this.#read(stream, reader.begin());
   }
 
@@ -70,20 +78,25 @@ export class ContainerOutput {
     this.#backlog = [];
     this.#backlogBytes = 0;
     for (const { stream, chunk } of backlog) listener(stream, chunk);
+    this.#goOn();
   }
 
-  /** Resolves when both streams have ended. */
+  /** Resolves when both streams have ended; their writers have, so that nothing waits for long. */
   async ended(): Promise<void> {
+    const timer = setTimeout(() => this.#goOn(), LAST_LISTENER_MS_MAX);
     await Promise.all(this.#ends);
+    clearTimeout(timer);
   }
 
   close(): void {
+    clearTimeout(this.#waiting);
     for (const reader of this.#readers.values()) reader.close();
   }
 
   #read(stream: StreamName, socket: Socket): void {
+    this.#sockets.push(socket);
     socket.on('data', (chunk: Buffer) => this.#hear(stream, chunk));
-    pace(socket);
+    pace(socket, () => this.#isHeld());
     this.#ends.push(
       new Promise((resolve) => {
         socket.once('close', () => resolve());
@@ -96,6 +109,23 @@ export class ContainerOutput {
     if (this.#listeners.length > 0) return;
     this.#backlog.push({ stream, chunk });
     this.#backlogBytes += chunk.length;
+    if (this.#isHeld()) for (const socket of this.#sockets) socket.pause();
+    else this.#trim();
+  }
+
+  #isHeld(): boolean {
+    return this.#waiting !== undefined && this.#backlogBytes >= BACKLOG_BYTES_MAX;
+  }
+
+  /** Nobody waits any more, be it that the first listener came or that none did in time. */
+  #goOn(): void {
+    if (this.#waiting === undefined) return;
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  #trim(): void {
     while (this.#backlogBytes > BACKLOG_BYTES_MAX) {
       const oldest = this.#backlog.shift();
       if (oldest === undefined) return;
@@ -110,7 +140,7 @@ export class ContainerOutput {
 }
 
 /** A container that only writes may not keep its reader from everything else. */
-function pace(socket: Socket): void {
+function pace(socket: Socket, isHeld: () => boolean): void {
   let windowEndMs = 0;
   let bytes = 0;
   socket.on('data', (chunk: Buffer) => {
@@ -122,7 +152,9 @@ function pace(socket: Socket): void {
     bytes += chunk.length;
     if (bytes < WINDOW_BYTES_MAX || socket.isPaused()) return;
     socket.pause();
-    setTimeout(() => socket.resume(), windowEndMs - nowMs);
+    setTimeout(() => {
+      if (!isHeld()) socket.resume();
+    }, windowEndMs - nowMs);
   });
 }
 

@@ -42,8 +42,8 @@ test('a flood of short lines is kept to what it takes on the disk', () => {
   assert.match(lines.at(-1)?.text ?? '', /^… [\d.]+ MiB dropped \(limit 1 MiB\/s\)$/);
 });
 
-test('after a drop output goes on at a line’s start', (t) => {
-  const { log, lines } = newLog();
+test('after a drop output goes on at a line’s start; what had begun stands before it', (t) => {
+  const { log, lines, dropped } = newLog();
   let nowMs = 0;
   t.mock.method(performance, 'now', () => nowMs);
   log.output('stdout', Buffer.from('whole\nbegun'));
@@ -52,6 +52,18 @@ test('after a drop output goes on at a line’s start', (t) => {
   log.output('stdout', Buffer.from('cut off\nnext\n'));
   assert.deepEqual(
     lines.map(({ text }) => text),
-    ['whole', '… 20 MiB dropped (limit 1 MiB/s)', 'begun', 'next'],
+    ['whole', 'begun', '… 20 MiB dropped (limit 1 MiB/s)', 'next'],
   );
+  assert.equal(dropped(), 20 * 1024 * 1024 + 'cut off\n'.length);
+});
+
+test('a drop that ends with a line takes nothing of the next one', (t) => {
+  const { log, lines } = newLog();
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  log.output('stdout', Buffer.from(`${'z'.repeat(20 * 1024 * 1024)}\n`));
+  log.output('stdout', Buffer.from('gone\n'));
+  nowMs = 60_000;
+  log.output('stdout', Buffer.from('last words\n'));
+  assert.equal(lines.at(-1)?.text, 'last words');
 });

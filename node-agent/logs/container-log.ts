@@ -28,7 +28,7 @@ const LINE_COST_BYTES = 128;
 
 interface Stream {
   splitter: LineSplitter;
-  /** After a drop, output goes on at the next line's start. */
+  /** After a drop in the middle of a line, output goes on at the next one's start. */
   skipping: boolean;
 }
 
@@ -47,17 +47,20 @@ export class ContainerLog {
 
   /** Takes a chunk of the container's output. */
   output(name: 'stdout' | 'stderr', chunk: Buffer): void {
-    const verdict = this.#admit(chunk);
-    this.#rate = verdict.state;
     const target = this.#streams[name];
+    const rest = afterSkip(target, chunk);
+    this.#drop(chunk.length - rest.length);
+    if (rest.length === 0) return;
+    const verdict = this.#admit(rest);
+    this.#rate = verdict.state;
     if (!verdict.accepted) {
-      this.#options.onDropped(chunk.length);
-      this.#droppedBytes += chunk.length;
-      target.skipping = true;
+      this.#endLine(name);
+      target.skipping = rest[rest.length - 1] !== NEWLINE;
+      this.#drop(rest.length);
       return;
     }
     this.#sayDropped();
-    for (const line of target.splitter.push(afterSkip(target, chunk))) this.#line(name, line);
+    for (const line of target.splitter.push(rest)) this.#line(name, line);
   }
 
   /** A line of the agent's about the instance. */
@@ -73,10 +76,13 @@ export class ContainerLog {
   /** Writes what is left of unended lines and says what was dropped last. */
   end(): void {
     this.#sayDropped();
-    for (const name of ['stdout', 'stderr'] as const) {
-      const rest = this.#streams[name].splitter.flush();
-      if (rest !== undefined) this.#line(name, rest);
-    }
+    for (const name of ['stdout', 'stderr'] as const) this.#endLine(name);
+  }
+
+  /** Writes what stands of a line whose rest does not come. */
+  #endLine(name: 'stdout' | 'stderr'): void {
+    const rest = this.#streams[name].splitter.flush();
+    if (rest !== undefined) this.#line(name, rest);
   }
 
   #admit(chunk: Buffer): RateVerdict {
@@ -84,6 +90,12 @@ export class ContainerLog {
     const bare = admit(this.#rate, chunk.length, RATE, nowMs);
     // Lines of what is dropped anyway are not worth counting
     return bare.accepted ? admit(this.#rate, costOf(chunk), RATE, nowMs) : bare;
+  }
+
+  #drop(bytes: number): void {
+    if (bytes === 0) return;
+    this.#options.onDropped(bytes);
+    this.#droppedBytes += bytes;
   }
 
   #sayDropped(): void {
@@ -114,12 +126,11 @@ function stream(): Stream {
   return { splitter: new LineSplitter(LIMITS.logLineBytesMax), skipping: false };
 }
 
-/** After a drop the rest of the cut line is skipped, and what stood before it ends as a line. */
+/** After a drop the rest of the cut line is skipped. */
 function afterSkip(target: Stream, chunk: Buffer): Buffer {
   if (!target.skipping) return chunk;
   const newline = chunk.indexOf(NEWLINE);
   if (newline < 0) return Buffer.alloc(0);
   target.skipping = false;
-  const isMidLine = !target.splitter.empty;
-  return chunk.subarray(isMidLine ? newline : newline + 1);
+  return chunk.subarray(newline + 1);
 }

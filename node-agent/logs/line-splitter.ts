@@ -33,11 +33,6 @@ export class LineSplitter {
     return lines;
   }
 
-  /** No unended line is kept. */
-  get empty(): boolean {
-    return this.#rest.length === 0;
-  }
-
   /** What is left without a newline; undefined when nothing is. */
   flush(): string | undefined {
     if (this.#rest.length === 0) return undefined;
