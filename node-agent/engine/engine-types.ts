@@ -83,7 +83,7 @@ export interface Container {
   /** First line of the status pipe; undefined when it closed without one. */
   readonly status: Promise<string | undefined>;
   readonly exited: Promise<ExitStatus>;
-  /** Raw output chunks from now on; what came before the first listener is kept up to 64 KiB. */
+  /** Raw output chunks from now on; what came before the first listener waits for it a while. */
   onOutput(listener: (stream: 'stdout' | 'stderr', chunk: Buffer) => void): void;
   /** Sends a signal to the program. */
   signal(signal: NodeJS.Signals): void;
