@@ -9,7 +9,6 @@ const AT_ONCE = 6;
 
 test(`LEAK-1: ${CYCLES} containers leave nothing`, {
   skip: missingForContainers() ?? false,
-  timeout: 180_000,
 }, async (t) => {
   const world = await makeEngineWorld({ blanks: 4, networkSlots: 2 });
   try {

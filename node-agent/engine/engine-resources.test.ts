@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { detectCgroupLayout } from './cgroup.ts';
+import { createEngine } from './engine.ts';
 import type { EngineEvent } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
-import { type EngineWorld, makeEngineWorld, says } from './testing/engine-world.ts';
+import { type EngineWorld, engineOptions, makeEngineWorld, says } from './testing/engine-world.ts';
 
 const skip = missingForContainers() ?? false;
 const MIB = 1024 * 1024;
@@ -173,5 +175,35 @@ describe('resources of a container', { skip }, () => {
     else assert.equal(at('memory', 'memory.memsw.limit_in_bytes'), String(136 * MIB));
     await container.kill();
     await container.remove();
+  });
+
+  test('a look at a container costs little: told and not judged', async (t) => {
+    const container = await world.engine.start(world.spec(['sleep', '60']));
+    const looked = container as Container & { look(): void };
+    const looks = 1_000;
+    const before = process.cpuUsage();
+    for (let n = 0; n < looks; n++) looked.look();
+    const { system, user } = process.cpuUsage(before);
+    const us = (system + user) / looks;
+    t.diagnostic(`${us.toFixed(0)} µs; a thousand containers: ${(us / 20).toFixed(1)} % of a core`);
+    await container.kill();
+    await container.remove();
+  });
+
+  test('one that is paused is so for the next process of the engine', async () => {
+    const options = { ...engineOptions(world.folder), stateDir: join(world.folder, 'paused') };
+    const first = await createEngine(options);
+    const { id } = await first.start(world.spec(SPIN));
+    await first.get(id)?.pause();
+    await first.close({ keepContainers: true });
+    const second = await createEngine(options);
+    const [container] = await second.adopt();
+    assert.equal(container?.paused, true);
+    const held = (await container.stats()).cpu.usageNs;
+    await container.resume();
+    assert.equal(container.paused, false);
+    await sleep(50);
+    assert.ok((await container.stats()).cpu.usageNs > held);
+    await second.close();
   });
 });

@@ -9,6 +9,8 @@ import { buildAttack } from './attack.ts';
 import { type EngineWorld, makeEngineWorld, says } from './engine-world.ts';
 import { Neighbour } from './neighbour.ts';
 
+/** On two processors it has each for a quarter of the time, at most. */
+const ATTACKER = { pids: 128, cpuMillis: 500 };
 const STOP_MS_MAX = 2_000;
 /** A stop on a busy machine, in stops of a container that does nothing. */
 const PLAIN_STOPS = 10;
@@ -69,7 +71,7 @@ export class AttackWorld {
   ): Promise<Container> {
     const own = this.world.spec([]).resources;
     const spec = this.world.spec(['/bin/attack', ...argv], {
-      resources: { ...own, pids: 128, ...resources },
+      resources: { ...own, ...ATTACKER, ...resources },
       ...more,
     });
     return this.world.engine.start(spec);

@@ -34,7 +34,7 @@ export function attackByProcesses(attack: AttackTest): void {
     'RES-3: sixteen threads that spin get their quota, and no better priority',
     async (on, t) => {
       await on.besideNeighbour(t, async () => {
-        const container = await on.start(['spin', '16'], { cpuMillis: 500 });
+        const container = await on.start(['spin', '16']);
         assert.equal((await on.outcome(container)).count, 3, 'refused priorities');
         const from = await container.stats();
         await sleep(on.scale.windowMs);
