@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { readablePipe, writablePipe } from './engine-pipe.ts';
+import { engineFile, readablePipe, writablePipe } from './engine-pipe.ts';
 import { EnteredProcess, type EnterTarget } from './enter-container.ts';
 import type { FileTask } from './launcher/enter-messages.ts';
 import { encodeFileFrame, type FileFrame, FileFrameReader } from './launcher/file-frames.ts';
@@ -35,7 +35,8 @@ export class FileService {
     const output = readablePipe();
     const entered = new EnteredProcess();
     try {
-      const work = { kind: 'files', input: input.otherFd, output: output.otherFd, task } as const;
+      const [from, to] = [engineFile(input.otherFd), engineFile(output.otherFd)];
+      const work = { kind: 'files', input: from, output: to, task } as const;
       await entered.enter(target, { work, user: USER, capabilities: CAPABILITIES });
       return new FileService(input.socket, output.socket, entered);
     } catch (error) {

@@ -1,12 +1,19 @@
 import { Socket } from 'node:net';
+import type { EngineFile } from './launcher/enter-messages.ts';
 import { O_CLOEXEC } from './linux-constants.ts';
 import { syscalls } from './syscalls.ts';
 
 /** A pipe of which the engine has one end, and a process of the launcher's opens the other. */
 export interface EnginePipe {
   socket: Socket;
-  /** The other end. Others open it again as /proc/PID/fd/N; it is to be closed when they have. */
+  /** The other end, to be closed when the other has it. */
   otherFd: number;
+}
+
+/** How a process of the launcher's finds a descriptor, and knows that it is still the same file. */
+export function engineFile(fd: number): EngineFile {
+  const { device, inode } = syscalls.fstat(fd);
+  return { fd, device, inode };
 }
 
 /** The engine reads what the other writes. */

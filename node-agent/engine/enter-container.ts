@@ -53,6 +53,7 @@ export class EnteredProcess {
   #end: (status: number | undefined) => void = () => {};
   #identity: ProcessIdentity = { pid: 0, startTime: '' };
   #pidfd: number | undefined;
+  #abandoned = false;
 
   constructor() {
     this.ended = new Promise((resolve) => {
@@ -79,8 +80,14 @@ export class EnteredProcess {
     });
     const launcher = await target.parts.launcher();
     const entered = launcher.enter(plan, (status) => this.#left(status));
-    this.#identity = await within(entered, () => launcher.cancel(this.id));
-    this.#pidfd = openSame(this.#identity);
+    // One that comes too late is of no use to anybody
+    entered.then((identity) => this.#begin(identity)).catch(() => {});
+    try {
+      await within(entered, () => launcher.cancel(this.id));
+    } catch (error) {
+      this.#abandoned = true;
+      throw error;
+    }
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -90,6 +97,12 @@ export class EnteredProcess {
     } catch {
       // It ended meanwhile, which is what most signals are for
     }
+  }
+
+  #begin(identity: ProcessIdentity): void {
+    this.#identity = identity;
+    this.#pidfd = openSame(identity);
+    if (this.#abandoned) this.signal('SIGKILL');
   }
 
   #left(status: number | undefined): void {

@@ -1,6 +1,6 @@
 import { fchownSync } from 'node:fs';
 import { Readable, type Writable } from 'node:stream';
-import { readablePipe, writablePipe } from './engine-pipe.ts';
+import { engineFile, readablePipe, writablePipe } from './engine-pipe.ts';
 import { ExecOutput } from './exec-output.ts';
 import { Terminal } from './exec-terminal.ts';
 import type { ProgramWork } from './launcher/enter-messages.ts';
@@ -44,9 +44,9 @@ export function pipeStreams(spec: {
   const outputs = [new ExecOutput(stdout.socket), new ExecOutput(stderr.socket)] as const;
   return {
     given: {
-      ...(stdin === undefined ? {} : { stdin: stdin.otherFd }),
-      stdout: stdout.otherFd,
-      stderr: stderr.otherFd,
+      ...(stdin === undefined ? {} : { stdin: engineFile(stdin.otherFd) }),
+      stdout: engineFile(stdout.otherFd),
+      stderr: engineFile(stderr.otherFd),
     },
     stdin: stdin?.socket,
     stdout: outputs[0],
@@ -82,7 +82,7 @@ export function terminalStreams(
   const output = new ExecOutput(terminal.output);
   const passed = (): void => syscalls.close(terminal.peerFd);
   return {
-    given: { terminal: terminal.peerFd },
+    given: { terminal: engineFile(terminal.peerFd) },
     stdin: spec.stdin ? terminal.input : undefined,
     stdout: output,
     stderr: Readable.from([]),

@@ -18,6 +18,7 @@ import { holdMemory, type MemoryHolder } from './memory-holder.ts';
 import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
 import { enterNetwork } from './network-namespace.ts';
 import { failureOf, RefusedStep, SAID_EXECUTING, sayReady } from './outcome.ts';
+import { hideArguments } from './program-title.ts';
 import { closeFrom, installStreams, openStreams, park } from './standard-streams.ts';
 import { stepper } from './steps.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
@@ -164,6 +165,8 @@ function liveAsBlank(
     const startPlan = readPlan(sys, given.planFd);
     // The launcher has ended: nobody will come any more
     if (startPlan === undefined) return sys.exit(0);
+    // The holder of its memory is there for a moment after the program began
+    hideArguments();
     return becomeProgram(context, startPlan, { ...view, userns, outcomeFd, step });
   } catch (error) {
     return dieTelling(sys, outcomeFd, JSON.stringify(failureOf(state.step, error)));

@@ -19,22 +19,32 @@ export interface EnterPlan {
   work: ProgramWork | FileWork;
 }
 
+/** A descriptor of the engine's, to be opened again as /proc/PID/fd/N. */
+export interface EngineFile {
+  fd: number;
+  /** Of the file: the number may mean another one by the time it is opened. */
+  device: number;
+  inode: number;
+}
+
 /** Executes a program, in the container's pid namespace too. */
 export interface ProgramWork {
   kind: 'program';
   argv: readonly string[];
   env: readonly string[];
   cwd: string;
-  /** The engine's descriptors to open again as 0, 1, 2; without `stdin`, it is /dev/null. */
-  streams: { stdin?: number; stdout: number; stderr: number } | { terminal: number };
+  /** What becomes 0, 1, 2; without `stdin`, 0 is /dev/null. */
+  streams:
+    | { stdin?: EngineFile; stdout: EngineFile; stderr: EngineFile }
+    | { terminal: EngineFile };
 }
 
 /** Serves files, seen by nobody inside, and executes nothing. */
 export interface FileWork {
   kind: 'files';
-  /** The engine's descriptors to open again: what comes in, and where the answer goes. */
-  input: number;
-  output: number;
+  /** What comes in, and where the answer goes. */
+  input: EngineFile;
+  output: EngineFile;
   task: FileTask;
 }
 

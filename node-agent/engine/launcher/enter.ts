@@ -18,7 +18,7 @@ import {
 import type { Syscalls } from '../syscall-types.ts';
 import type { LauncherContext } from './blank.ts';
 import { becomeUser } from './credentials.ts';
-import type { EnterPlan, FileWork, ProgramWork } from './enter-messages.ts';
+import type { EngineFile, EnterPlan } from './enter-messages.ts';
 import { runProgram } from './exec-program.ts';
 import { serveFiles } from './file-service.ts';
 import { failureOf } from './outcome.ts';
@@ -106,25 +106,11 @@ function enterContainer(
   sys.seccompSetFilter(plan.listener ? context.listenerFilter : context.filter);
 }
 
-/**
- * What the process works with, while the host's paths can still be seen. A pipe of the engine is
- * opened again by /proc (pipe(7), proc(5)): another open file, whose flags are its own.
- */
+/** What the process works with, while the host's paths can still be seen. */
 function openStreams(sys: Syscalls, plan: EnterPlan): number[] {
-  const open = (fd: number, flags: number): number =>
-    park(sys, sys.openat(AT_FDCWD, `/proc/${plan.enginePid}/fd/${fd}`, flags | O_CLOEXEC));
-  return plan.work.kind === 'files'
-    ? openPipes(plan.work, open)
-    : openInputOutput(plan.work, open, sys);
-}
-
-type Open = (fd: number, flags: number) => number;
-
-function openPipes(work: FileWork, open: Open): number[] {
-  return [open(work.input, O_RDONLY), open(work.output, O_WRONLY)];
-}
-
-function openInputOutput(work: ProgramWork, open: Open, sys: Syscalls): number[] {
+  const open = (file: EngineFile, flags: number): number => openAgain(sys, plan, file, flags);
+  const { work } = plan;
+  if (work.kind === 'files') return [open(work.input, O_RDONLY), open(work.output, O_WRONLY)];
   const { streams } = work;
   if ('terminal' in streams) return [open(streams.terminal, O_RDWR | O_NOCTTY)];
   const { stdin, stdout, stderr } = streams;
@@ -133,6 +119,18 @@ function openInputOutput(work: ProgramWork, open: Open, sys: Syscalls): number[]
       ? park(sys, sys.openat(AT_FDCWD, '/dev/null', O_RDONLY | O_CLOEXEC))
       : open(stdin, O_RDONLY);
   return [input, open(stdout, O_WRONLY), open(stderr, O_WRONLY)];
+}
+
+/**
+ * A pipe or terminal of the engine's as an open file of its own, whose flags are its own (proc(5)).
+ * If the engine gave up meanwhile, the number may stand for what is none of the container's business.
+ */
+function openAgain(sys: Syscalls, plan: EnterPlan, file: EngineFile, flags: number): number {
+  const path = `/proc/${plan.enginePid}/fd/${file.fd}`;
+  const fd = park(sys, sys.openat(AT_FDCWD, path, flags | O_CLOEXEC));
+  const { device, inode } = sys.fstat(fd);
+  if (device === file.device && inode === file.inode) return fd;
+  throw new Error('the engine has closed it');
 }
 
 /** `_exit`: Node's own exit joins threads that do not exist in a fork. */

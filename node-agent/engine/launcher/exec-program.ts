@@ -2,12 +2,11 @@ import type { Syscalls } from '../syscall-types.ts';
 import type { ProgramWork } from './enter-messages.ts';
 import { enterFolder, execute, resetSignals } from './execute.ts';
 import { SAID_EXECUTING, sayReady } from './outcome.ts';
+import { hideArguments } from './program-title.ts';
 import { installStreams } from './standard-streams.ts';
 
 /** asm-generic/ioctls.h: makes a terminal the session's own. */
 const TIOCSCTTY = 0x540e;
-
-const TITLE = 'hearth-exec';
 
 /** What a process has when it is inside but for the pid namespace. */
 export interface InsideFds {
@@ -25,8 +24,7 @@ export interface InsideFds {
  */
 export function runProgram(sys: Syscalls, work: ProgramWork, fds: InsideFds): never {
   fds.step('fork');
-  // Arguments can be read by everybody who sees a process, and the launcher's are paths of the host
-  process.title = TITLE;
+  hideArguments();
   const pid = sys.cloneSibling();
   if (pid !== 0) {
     sys.write(fds.outcomeFd, sayReady(pid));
