@@ -158,6 +158,14 @@ describe('resources of a container', { skip }, () => {
     }
   });
 
+  test('when the machine is out of memory, a container ends before daemons', async () => {
+    const container = await world.engine.start(world.spec(['sleep', '60']));
+    const score = readFileSync(`/proc/${container.pid}/oom_score_adj`, 'utf8');
+    assert.ok(Number(score) > Number(readFileSync('/proc/self/oom_score_adj', 'utf8')), score);
+    await container.kill();
+    await container.remove();
+  });
+
   test('weight and swap are in the kernel as asked', async () => {
     const resources = { ...world.spec([]).resources, cpuWeight: 200, swapBytes: 8 * MIB };
     const container = await world.engine.start(world.spec(['sleep', '60'], { resources }));

@@ -27,6 +27,8 @@ import { makeRootParts } from './root-parts.ts';
 import { mountSystem } from './system-mounts.ts';
 import { writeText } from './user-namespaces.ts';
 
+/** When the machine itself is out of memory, containers end before its daemons: proc(5). */
+const OOM_SCORE_ADJ = '500';
 const STAGING_BYTES = 4 * 1024 * 1024;
 
 /** Descriptors that lead back to the host. */
@@ -64,6 +66,8 @@ export function leaveHost(sys: Syscalls, blank: BlankPlan, step: Step): HostDoor
   // Before anything is allocated, and before the cgroup namespace takes this as its root. The first
   // process to join after a quiet moment waits for all cpus: 6 to 17 ms, the longest step of all
   for (const folder of blank.cgroups) writeText(sys, `${folder}/cgroup.procs`, '0');
+  step('stand behind daemons');
+  writeText(sys, '/proc/self/oom_score_adj', OOM_SCORE_ADJ);
   step('unshare namespaces');
   const hostRoot = sys.openat(AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC);
   const hostMounts = sys.openat(AT_FDCWD, '/proc/self/ns/mnt', O_RDONLY | O_CLOEXEC);
