@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
+import { basename } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import type { ContainerCgroup } from './container-cgroup.ts';
 import type { Emit } from './container-events.ts';
@@ -7,6 +8,7 @@ import type { ContainerSpec } from './container-spec.ts';
 import { planEnter } from './exec-plan.ts';
 import type { EnterPlan } from './launcher/enter-messages.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
+import type { OciRuntimes } from './oci/runtimes.ts';
 import { isSameProcess, type ProcessIdentity } from './process-identity.ts';
 import { syscalls } from './syscalls.ts';
 
@@ -24,6 +26,7 @@ export interface EnterTarget {
     /** First host uid of its range. */
     uidBase: number;
     launcher: () => Promise<LauncherClient>;
+    runtimes: Pick<OciRuntimes, 'find'>;
     emit: Emit;
   };
 }
@@ -36,9 +39,25 @@ export interface EnterOrder {
   capabilities?: readonly string[];
 }
 
-/** The program of a container that runs. @throws HearthError Conflict */
+/** Runtimes whose containers are processes in namespaces of this kernel, and nothing else. */
+const NAMESPACE_RUNTIMES: readonly string[] = ['runc', 'crun', 'youki'];
+
+/**
+ * The program of a container that runs, and may be joined: by the namespaces of a sandbox with a
+ * kernel of its own, programs would get out of it and onto the host's.
+ * @throws HearthError Conflict, BadRequest
+ */
 export function requireRunning(target: EnterTarget): ProcessIdentity {
-  const { id, paused, process } = target;
+  const { id, paused, process, spec } = target;
+  const runtime = spec.ociRuntime;
+  if (runtime !== undefined) {
+    const name = basename(target.parts.runtimes.find(runtime).path);
+    if (!NAMESPACE_RUNTIMES.includes(name)) {
+      const message = `container "${id}" cannot be entered: its runtime "${runtime}" is ${name}`;
+      const hint = `exec and copies work with ${NAMESPACE_RUNTIMES.join(', ')} and without a runtime`;
+      throw new HearthError('BadRequest', message, { hint });
+    }
+  }
   if (process === undefined) throw new HearthError('Conflict', `container "${id}" does not run`);
   if (!paused) return process;
   const hint = 'resume it first';

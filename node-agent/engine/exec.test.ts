@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -255,6 +256,28 @@ describe('exec', { skip }, () => {
     await engine.close();
     kept.engine = engine;
     await kept.close();
+  });
+
+  test('a container of runc is entered as others are; one with a kernel of its own is not', async (t) => {
+    const path = ['/usr/sbin/runc', '/usr/bin/runc'].find((file) => existsSync(file));
+    if (path === undefined) return t.skip('needs runc');
+    const other = await makeEngineWorld({ runtimes: { runc: { path } } });
+    const strange = join(other.folder, 'runsc');
+    symlinkSync(path, strange);
+    Object.assign(other.options.runtimes ?? {}, { strong: { path: strange } });
+    for (const ociRuntime of ['runc', 'strong']) {
+      const own = await other.engine.start(other.spec(['sleep', '60'], { ociRuntime }));
+      const argv = sh('id -u; grep -c . /proc/self/uid_map; ls /proc/self/fd | wc -l');
+      if (ociRuntime === 'runc') {
+        assert.equal((await executed(own, { argv })).stdout, '0\n1\n4\n');
+        assert.equal((await own.stat('/bin/busybox')).name, 'busybox');
+      } else {
+        await assert.rejects(own.exec({ argv }), { code: 'BadRequest', message: /runsc/ });
+        await assert.rejects(own.copyOut('/bin'), { code: 'BadRequest', message: /runsc/ });
+      }
+      await own.remove();
+    }
+    await other.close();
   });
 
   test('an event tells of its end', async () => {
