@@ -6,6 +6,7 @@ import type { EngineCgroups } from './cgroup.ts';
 import type { ContainerCgroup } from './container-cgroup.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import type { ContainerProcess } from './launcher/messages.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import type { Slots } from './slots.ts';
@@ -20,6 +21,8 @@ export interface ReadyBlank {
   /** First host uid of its range. */
   uidBase: number;
   cgroup: ContainerCgroup;
+  /** What the container will be; absent for one without a process yet. */
+  process?: ContainerProcess;
 }
 
 export interface BlankPoolOptions {
@@ -131,7 +134,7 @@ export class BlankPool {
         cgroups: cgroup.folders,
         cgroupViews: cgroups.views(name),
       };
-      await (await launcher()).blank(plan);
+      blank.process = await (await launcher()).blank(plan);
       failpoint('blank.after-fork');
       return blank;
     } catch (error) {

@@ -178,11 +178,14 @@ export class ContainerStarter {
       launched.catch(() => {});
       // While the child is on its way
       container.listen();
+      const { process: expected } = blank;
+      if (expected !== undefined) {
+        folder.writeState({ ...stateOf(container.parts), process: expected });
+      }
       const process = await launched;
       failpoint('start.after-launch');
       container.started(process);
       this.#context.volumes.used(spec.id);
-      folder.writeState({ ...stateOf(container.parts), process });
       failpoint('start.after-process');
     } finally {
       clearTimeout(timer);

@@ -119,8 +119,10 @@ export class LauncherClient {
   }
 
   /** Resolves when the blank waits for its plan. @throws StartRefused */
-  async blank(blank: BlankPlan): Promise<void> {
-    await this.#ask({ type: 'blank', blank });
+  async blank(blank: BlankPlan): Promise<ContainerProcess> {
+    const answer = await this.#ask({ type: 'blank', blank });
+    if (answer.type === 'done' && answer.process !== undefined) return answer.process;
+    throw new Error(`launcher answered ${answer.type}`);
   }
 
   /** Resolves when the program has been executed. @throws StartRefused */

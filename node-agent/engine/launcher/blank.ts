@@ -164,7 +164,7 @@ function liveAsBlank(
     sys.write(outcomeFd, sayReady(pid));
     const startPlan = readPlan(sys, given.planFd);
     // The launcher has ended: nobody will come any more
-    if (startPlan === undefined) return sys.exit(0);
+    if (startPlan === undefined) return sys.exit(CHILD_FAILED);
     // The holder of its memory is there for a moment after the program began
     hideArguments();
     return becomeProgram(context, startPlan, { ...view, userns, outcomeFd, step });

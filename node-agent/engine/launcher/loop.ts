@@ -172,7 +172,8 @@ export class LauncherLoop {
       // It has ended: so does its pipe
       return;
     }
-    this.#report({ type: 'done', seq: blank.seq });
+    const init = { pid: blank.pid, startTime: blank.startTime };
+    this.#report({ type: 'done', seq: blank.seq, process: { ...blank.program, init } });
     blank.seq = undefined;
   }
 

@@ -112,7 +112,8 @@ export type Report =
   /** It has ended; `status` is its raw wait status. */
   | { type: 'left'; id: string; status: number }
   | { type: 'failed'; seq: number; failure: StartFailure }
-  | { type: 'done'; seq: number }
+  /** `process`: of a blank that is ready, what its container will be. */
+  | { type: 'done'; seq: number; process?: ContainerProcess }
   /** A blank ended before it was used. */
   | { type: 'blankLost'; name: string }
   /** `pid` is the one that was watched; `status`: raw wait status, absent for no child of the launcher's. */
