@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
@@ -254,6 +255,30 @@ function statOf(header: string | string[] | undefined): PathStat {
   return JSON.parse(Buffer.from(String(header), 'base64url').toString()) as PathStat;
 }
 
+test('archive: bodies are larger than those of JSON, and are answered though not read', {
+  skip,
+}, async () => {
+  const body = Buffer.alloc(5 * 1024 ** 2, 7);
+  const facts = { mode: 0o600, uid: 0, gid: 0, mtimeMs: 0, sizeBytes: body.length };
+  const tar = await buffer(packTar([{ ...facts, name: 'large', type: 'file', body }]));
+  const put = async (path: string): Promise<number> => {
+    const answer = await fetch(`${agent.url}/v1/containers/target/archive?path=${path}`, {
+      method: 'PUT',
+      body: tar,
+      headers: { authorization: `Bearer ${agent.token}`, 'content-type': 'application/x-tar' },
+    });
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  assert.equal(await put('/tmp'), 204);
+  assert.equal(
+    (await exec({ command: ['wc', '-c', '/tmp/large'] })).stdout,
+    `${body.length} /tmp/large\n`,
+  );
+  assert.equal(await put('/no/such'), 404);
+  assert.equal(await put('/bin/sh'), 400);
+});
+
 test('volumes outlive containers and are not removed under them', { skip }, async () => {
   const body = { name: 'data', labels: { tier: 'db' } };
   const made = await agent.client.json<VolumeInfo>('/v1/volumes', { method: 'POST', body });
@@ -326,6 +351,26 @@ test('bad volumes and networks are named', { skip }, async () => {
   for (const path of ['/v1/volumes/..%2fx', '/v1/networks/%00', '/v1/volumes/__proto__']) {
     await assert.rejects(agent.client.json(path), { code: 'NotFound' });
   }
+});
+
+test('what this node does not have or allow is named', { skip }, async () => {
+  const refused: [object, string, RegExp][] = [
+    [{ ociRuntime: 'nope' }, 'ConfigInvalid', /runtime "nope" is not configured on this node/],
+    [{ volumes: ['/etc:/x'] }, 'ConfigInvalid', /bind path "\/etc" is not allowed on this node/],
+    [{ network: 'nope' }, 'NotFound', /network "nope" does not exist/],
+    [{ egress: ['169.254.169.254/32'] }, 'StartFailed', /cloud metadata that no container may/],
+    [{ volumes: ['v:/proc/x'] }, 'BadRequest', /has a target in \/proc/],
+  ];
+  for (const [more, code, message] of refused) {
+    await assert.rejects(agent.sh('true', more), { code, message });
+  }
+  const server = createServer().listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await assert.rejects(agent.sh('true', { ports: [`${port}:80`] }), { code: 'Conflict' });
+  server.close();
+  const { containers } = await agent.client.json<{ containers: object[] }>('/v1/containers');
+  assert.equal(containers.length, 1);
 });
 
 test('what is written goes to a layer that is not counted as memory', { skip }, async () => {
