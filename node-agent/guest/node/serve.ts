@@ -32,7 +32,10 @@ export function listen(server: Server, at: { fd: number } | { port: number }): P
   });
 }
 
-/** What SIGTERM does until somebody serves: as PID 1 a process has no default action for it. */
+/**
+ * What SIGTERM does until somebody serves: another OCI runtime makes it PID 1, which has no default
+ * action for it.
+ */
 export function exitAtOnce(): void {
   process.exit(143);
 }

@@ -14,7 +14,7 @@ from .shape import shape_of
 
 def run():
     """Serves until SIGTERM; exits 1 when there is no handler that can be called."""
-    # As PID 1 a process has no default action for it; the server says what it does later.
+    # Another OCI runtime makes it PID 1, which has no default action; the server says more later.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(143))
     # Into a pipe Python would keep lines back until 8 KiB are full.
     sys.stdout.reconfigure(line_buffering=True)
