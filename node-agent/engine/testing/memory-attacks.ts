@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type AttackTest, assertOutOfMemory } from './attack-world.ts';
+import { type AttackTest, assertOutOfMemory, assertWithin } from './attack-world.ts';
 
 const MIB = 1024 * 1024;
 const MEMORY_BYTES = 48 * MIB;
@@ -29,7 +29,7 @@ export function attackByMemory(attack: AttackTest): void {
       const end = await Promise.race([container.exited, said]);
       const { memory } = await container.stats();
       t.diagnostic(JSON.stringify({ end, peakMib: Math.round(memory.peakBytes / MIB) }));
-      assert.ok(memory.peakBytes <= MEMORY_BYTES);
+      assertWithin(memory.peakBytes, MEMORY_BYTES);
       // What it says lies in buffers of the kernel, where TCP has a share of its own under v1
       if (end !== undefined && 'count' in end && mode !== 'objects') {
         assert.ok(end.count <= MEMORY_BYTES * 1.5, `${end.count} bytes`);
