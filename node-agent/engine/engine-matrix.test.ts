@@ -7,6 +7,7 @@ import { missingForCompile } from './testing/compile.ts';
 import { assertNoLeaks } from './testing/first-instruction.ts';
 import {
   HOST,
+  HOST_ABSTRACT,
   HOST_PORTS,
   METADATA,
   METADATA_IPV6,
@@ -110,6 +111,27 @@ describe('NET matrix', { skip }, () => {
     assert.deepEqual(open(world.probeHost(targets.slice(0, 1))), targets.slice(0, 1));
     assertDenied(await world.probe(targets), targets);
     await world.engine.remove(other.id);
+  });
+
+  test('containers of another engine are denied, both ways', async () => {
+    const another = world.anotherEngine();
+    await another.adopt();
+    const other = await another.start(world.spec(['/bin/net-probe', 'serve', '80']));
+    const own = await world.serve();
+    const targets = [`tcp:${other.address}:80`, `tcp:${own.address}:80`];
+    assert.deepEqual(open(world.probeHost(targets)), targets);
+    assertDenied(await world.probe(targets), targets);
+    const { id } = await another.start(world.spec(['/bin/net-probe', ...targets]));
+    await another.exited(id);
+    assert.ok(!(await another.output(id)).includes(' open'));
+    await another.close({ keepContainers: false });
+    await world.engine.remove(own.id);
+  });
+
+  test('abstract sockets are each network’s own', async () => {
+    const argv = ['abstract', HOST_ABSTRACT];
+    assert.equal(world.probeAsHost(argv), 'open\n');
+    assert.equal((await world.run(['/bin/net-probe', ...argv])).text, 'refused\n');
   });
 
   test('the internet and name servers are allowed, and nothing else of a name server', async () => {

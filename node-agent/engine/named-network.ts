@@ -9,13 +9,7 @@ import { bridgeCommands, type NetworkNames } from './network-plan.ts';
 import type { NetworkState } from './network-state.ts';
 import type { NetworkInfo } from './network-types.ts';
 import { nameservers } from './resolvers.ts';
-import {
-  gatewayAddress,
-  parseSubnet,
-  type Subnet,
-  slotAddress,
-  slotCount,
-} from './subnet.ts';
+import { gatewayAddress, parseSubnet, type Subnet, slotAddress, slotCount } from './subnet.ts';
 
 /** One named network: its bridge, addresses, names and name server. */
 export class NamedNetwork {

@@ -1,5 +1,5 @@
 /**
- * Listens at `ADDRESS,PORT` for each argument, TCP and UDP, answers what comes with one byte, questions
+ * Listens at `ADDRESS,PORT` for each argument, TCP and UDP, and at `@NAME` on an abstract unix socket, answers what comes with one byte, questions
  * of DNS with 198.51.100.53, and says who came where for every line on its stdin: JSON, an array of
  * `PROTOCOL LOCAL:PORT REMOTE`.
  */
@@ -52,7 +52,8 @@ async function listen(address: string, port: number): Promise<void> {
 
 for (const place of process.argv.slice(2)) {
   const [address = '', port] = place.split(',');
-  await listen(address, Number(port));
+  if (address.startsWith('@')) createServer().listen(`\0${address.slice(1)}`);
+  else await listen(address, Number(port));
 }
 console.log('[]');
 for await (const _ of createInterface({ input: process.stdin })) {

@@ -2,6 +2,7 @@
  * net-probe PROTOCOL:ADDRESS:PORT...   tries all at once for a second and says "open", or why not, a
  *                                      line each; UDP is open when an answer comes; IPv6 addresses
  *                                      stand in brackets, with %eth0 if need be
+ * net-probe abstract NAME              connects to an abstract unix socket
  * net-probe spoof SOURCE TARGET PORT   one datagram with a false source (needs CAP_NET_RAW)
  * net-probe arp ADDRESS                says that ADDRESS is here (needs CAP_NET_RAW)
  * net-probe serve PORT                 answers with the client's address over TCP and UDP
@@ -23,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #define MAX 256
@@ -103,6 +106,14 @@ static int bound(const char *source, const char *to, int port, int own) {
   puts(sendto(fd, "x", 1, 0, (void *)&where, sizeof where) < 0 ? "cannot send" : "sent");
   return 0;
 }
+static int abstract(const char *name) {
+  struct sockaddr_un to = { .sun_family = AF_UNIX };
+  strncpy(to.sun_path + 1, name, sizeof to.sun_path - 2);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  socklen_t length = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name);
+  puts(connect(fd, (void *)&to, length) < 0 ? name_of(errno) : "open");
+  return 0;
+}
 static int serve(int port) {
   struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
   int one = 1, tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
@@ -131,6 +142,7 @@ int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "serve")) return serve(atoi(argv[2]));
   if (argc == 5 && !strcmp(argv[1], "spoof")) return spoof(argv[2], argv[3], atoi(argv[4]));
   if (argc == 6 && !strcmp(argv[1], "bind")) return bound(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]));
+  if (argc == 3 && !strcmp(argv[1], "abstract")) return abstract(argv[2]);
   if (argc == 3 && !strcmp(argv[1], "arp")) return arp(argv[2]);
   int count = argc - 1 < MAX ? argc - 1 : MAX;
   char *names[MAX];

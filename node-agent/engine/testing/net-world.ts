@@ -16,6 +16,8 @@ import { type RemoteContainer, RemoteEngine } from './remote-engine.ts';
 
 /** The host's addresses: public, private, and loopback. */
 export const HOST = { public: '203.0.113.1', private: '10.40.0.1', loopback: '127.0.0.1' };
+/** An abstract unix socket of the host's network. */
+export const HOST_ABSTRACT = 'hearth-test-abstract';
 /** A neighbour on the host's private network, and where the outside world begins. */
 export const PEER = { public: '203.0.113.2', private: '10.40.0.2', ipv6: '2001:db8:1::2' };
 /** Somewhere else. */
@@ -119,6 +121,14 @@ export class NetWorld {
     return `/run/netns/${this.#names[1]}`;
   }
 
+  /** Another engine on the same host. The caller closes it. */
+  anotherEngine(): RemoteEngine {
+    const { name, stateDir, uidBase } = this.options;
+    const more = { subnet: '10.91.0.0/24', uidBase: uidBase + 0x0400_0000 };
+    const options = { ...this.options, ...more, name: `${name}x`, stateDir: `${stateDir}-other` };
+    return new RemoteEngine(options, { netns: this.hostNetns });
+  }
+
   /** Begins an engine; one that was there is killed first. */
   async restart(): Promise<RemoteContainer[]> {
     await this.#engine?.crash();
@@ -152,6 +162,11 @@ export class NetWorld {
       await sleep(10);
     }
     return { ...container, address };
+  }
+
+  /** Runs the probe as root of the host in the host's network. */
+  probeAsHost(args: readonly string[]): string {
+    return this.enter(this.hostNetns, [this.#probe, ...args]);
   }
 
   /** Verdicts of the probe from inside a container, by target. */
@@ -249,7 +264,10 @@ export class NetWorld {
     ];
     this.#listeners.push(
       await Listener.make(this.outsideNetns, at(outside, OUTSIDE_PORTS)),
-      await Listener.make(this.hostNetns, at(Object.values(HOST), HOST_PORTS)),
+      await Listener.make(this.hostNetns, [
+        ...at(Object.values(HOST), HOST_PORTS),
+        `@${HOST_ABSTRACT}`,
+      ]),
     );
   }
 }
