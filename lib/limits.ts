@@ -178,6 +178,8 @@ export const LIMITS = {
   containerTmpfsBytesMin: 4 * KIB,
   containerCpuWeightMax: 10_000,
   containerCpuWeightDefault: 100,
+  /** Of one stream, kept while no agent reads; the rest is counted. */
+  outputSpillBytes: 256 * KIB,
   /** Of those that ended: the oldest go, with their logs. */
   containersEndedMax: 200,
   /** Requests that wait for an end, or read stats: one connection each. */

@@ -17,17 +17,18 @@ import { agentFolders, engineName, makeAgentFolders } from './state/folders.ts';
 
 /** What takes apart what was put together, in reverse order. */
 class Undo {
-  readonly #steps: (() => unknown)[] = [];
+  readonly #steps: ((hasFailed: boolean) => unknown)[] = [];
 
-  add(step: () => unknown): void {
+  /** `hasFailed`: it is undone before it was whole. */
+  add(step: (hasFailed: boolean) => unknown): void {
     this.#steps.unshift(step);
   }
 
   /** Does all steps, whatever fails. */
-  async run(log: Log): Promise<void> {
+  async run(log: Log, hasFailed: boolean): Promise<void> {
     for (const step of this.#steps) {
       try {
-        await step();
+        await step(hasFailed);
       } catch (error) {
         log.warn({ err: error }, 'not taken apart cleanly');
       }
@@ -38,7 +39,7 @@ class Undo {
 /**
  * Starts a node agent on this machine: its state folder, store, registry, engine, then the agent
  * itself. `overrides` replace parts, whose closing is then the caller's.
- * @throws HearthError ConfigInvalid, Conflict, KernelUnsupported; nothing is left running then
+ * @throws HearthError ConfigInvalid, Conflict, KernelUnsupported; then nothing runs that did not before
  */
 export async function startNodeAgent(
   config: Config,
@@ -53,11 +54,11 @@ export async function startNodeAgent(
       addresses: daemon.addresses,
       stop: async () => {
         await daemon.stop();
-        await undo.run(log);
+        await undo.run(log, false);
       },
     };
   } catch (error) {
-    await undo.run(log);
+    await undo.run(log, true);
     throw error;
   }
 }
@@ -109,7 +110,8 @@ async function openParts(
       log,
       onEvent: events.add,
     });
-    undo.add(() => engine.close());
+    // Whoever could not begin has no right to end what an earlier process left running
+    undo.add((hasFailed) => engine.close({ keepContainers: hasFailed }));
     opened.engine = engine;
     opened.events = events;
   }

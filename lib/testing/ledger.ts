@@ -26,6 +26,8 @@ export interface LedgerScope {
   markers?: readonly string[];
   /** Open descriptors of these processes. */
   pids?: readonly number[];
+  /** Lines that come and go by themselves. */
+  except?: RegExp;
 }
 
 const SETTLE_MS = 30_000;
@@ -50,7 +52,7 @@ export function takeStock(scope: LedgerScope): string[] {
     ...markers.flatMap(processesOf).map((pid) => `process ${pid} ${commandOf(pid)}`),
     ...pids.flatMap((pid) => say(`descriptors of ${pid}:`, descriptorsOf(pid))),
   ];
-  return [...new Set(found)].sort();
+  return [...new Set(found)].filter((line) => scope.except?.test(line) !== true).sort();
 }
 
 /** What a test found on the machine, to be found again when it is over. */

@@ -85,6 +85,8 @@ export interface Container {
   readonly exited: Promise<ExitStatus>;
   /** Raw output chunks from now on; what came before the first listener waits for it a while. */
   onOutput(listener: (stream: 'stdout' | 'stderr', chunk: Buffer) => void): void;
+  /** Of an adopted one: bytes it said while no engine was there, and that nobody could keep. */
+  readonly missedOutputBytes?: number;
   /** Sends a signal to the program. */
   signal(signal: NodeJS.Signals): void;
   /** Kills every process of the container and waits for its end. */

@@ -18,6 +18,7 @@ import { EngineNetwork } from './network.ts';
 import type { NetworkSlot } from './network-plan.ts';
 import type { Networks } from './network-types.ts';
 import { OciRuntimes } from './oci/runtimes.ts';
+import { OutputLock, outputLockPath } from './output-lock.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import { Slots } from './slots.ts';
 import { EngineVolumes } from './volumes.ts';
@@ -71,6 +72,8 @@ class ContainerEngine implements Engine {
   #launcher: Promise<LauncherClient>;
   /** When launchers were replaced, the latest last. */
   #restarts: number[] = [];
+  /** From `adopt` on: what containers say is read here, and nowhere else. */
+  #outputLock: OutputLock | undefined;
   #closing = false;
   #closed: Promise<void> | undefined;
 
@@ -164,6 +167,8 @@ class ContainerEngine implements Engine {
 
   async adopt(): Promise<Container[]> {
     failpoint('adopt.before');
+    this.#outputLock ??= await OutputLock.takeOver(outputLockPath(this.#options.stateDir));
+    failpoint('adopt.after-lock');
     const adopted = await adoptContainers({
       containersDir: this.#containersDir,
       cgroups: this.#cgroups,
@@ -208,8 +213,11 @@ class ContainerEngine implements Engine {
     // Also those that nobody has adopted yet, when this engine could not even begin
     const stays = keep && listContainerIds(this.#containersDir).length > 0;
     await this.#network.close({ keep: stays });
-    await (await this.#launcher.catch(() => undefined))?.close();
-    if (stays) return;
+    const launcher = await this.#launcher.catch(() => undefined);
+    this.#outputLock?.release();
+    if (stays) return launcher?.leave();
+    await launcher?.close();
+    OutputLock.remove(outputLockPath(this.#options.stateDir));
     this.#cgroups.removeAll();
     this.#runtimes.close();
     for (const folder of [this.#stagingDir, this.#containersDir, this.#exits.folder]) {
@@ -247,6 +255,8 @@ class ContainerEngine implements Engine {
   #createLauncher(): Promise<LauncherClient> {
     return LauncherClient.create({
       engine: this.#options.name,
+      containersDir: this.#containersDir,
+      outputLock: outputLockPath(this.#options.stateDir),
       onExited: ({ id, pid, status }) => {
         const container = this.#containers.get(id);
         if (container === undefined) return;

@@ -71,6 +71,7 @@ export const FAILPOINT_NAMES = [
   'remove.after-slots',
   // What an earlier process left
   'adopt.before',
+  'adopt.after-lock',
   'adopt.after-one',
   'adopt.leftover.before',
   'adopt.leftover.after-cgroup',

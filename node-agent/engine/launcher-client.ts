@@ -34,6 +34,9 @@ export class StartRefused extends Error {
 export interface LauncherEvents {
   /** Name of the engine, for whoever looks at the processes of this machine. */
   engine: string;
+  /** What it becomes when the engine is gone and containers live reads them from here. */
+  containersDir: string;
+  outputLock: string;
   onExited: (report: Report & { type: 'exited' }) => void;
   onBlankLost: (name: string) => void;
   /** The process ended although nobody closed it. */
@@ -66,7 +69,8 @@ export class LauncherClient {
     this.#events = events;
     const bootstrap = fileURLToPath(new URL('./launcher/bootstrap.js', import.meta.url));
     // A session of its own: a terminal's Ctrl-C is for the agent, which ends the launcher in order
-    this.#child = spawn(process.execPath, [bootstrap, `--engine=${events.engine}`], {
+    const drained = [events.containersDir, events.outputLock];
+    this.#child = spawn(process.execPath, [bootstrap, `--engine=${events.engine}`, ...drained], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       detached: true,
       env: launcherFailpoints(),
@@ -192,6 +196,14 @@ export class LauncherClient {
     this.#closing = true;
     this.#control.destroy();
     await this.#ended;
+  }
+
+  /** Leaves the launcher to the containers: it reads what they say until the next engine does. */
+  leave(): void {
+    this.#closing = true;
+    this.#control.destroy();
+    this.#child.stderr?.destroy();
+    this.#child.unref();
   }
 
   async #ask(request: Unnumbered<Request>): Promise<Answer> {

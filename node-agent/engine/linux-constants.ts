@@ -110,6 +110,8 @@ export const MAP_PRIVATE = 2;
 // poll.h, wait.h, signal.h
 export const POLLIN = 1;
 export const WNOHANG = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
 export const SIG_SETMASK = 2;
 export const SIGNAL_MAX = 64;
 

@@ -24,6 +24,7 @@ import type { NetworkSlot } from './network-plan.ts';
 import type { OciRuntimes } from './oci/runtimes.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output.ts';
 import { isSameProcess } from './process-identity.ts';
+import { readSpill, removeSpill, type Spilled } from './spill.ts';
 import { exitStatus } from './start-error.ts';
 import { syscalls } from './syscalls.ts';
 
@@ -69,6 +70,10 @@ export class LiveContainer implements Container {
   timings: ContainerTimings = { queueMs: 0, spawnMs: 0 };
   #process: RunningContainer | undefined;
   #saidStart = false;
+  /** What it said while no engine was there, for the first who listens. */
+  readonly #spilled: Spilled['chunks'][number][] = [];
+  #missedOutputBytes = 0;
+  #hasSpill = false;
   #pidfd: number | undefined;
   #resolveExited: (status: ExitStatus) => void = () => {};
   #ended = false;
@@ -115,6 +120,10 @@ export class LiveContainer implements Container {
   /** Its program was executed by an earlier process of the engine, which said so. */
   adopted(process: RunningContainer): void {
     this.#saidStart = true;
+    const { chunks, droppedBytes } = readSpill(this.parts.folder.path);
+    this.#spilled.push(...chunks);
+    this.#missedOutputBytes = droppedBytes;
+    this.#hasSpill = chunks.length + droppedBytes > 0;
     this.#runsAs(process);
     this.#alarm.begin(process.pid);
   }
@@ -150,7 +159,14 @@ export class LiveContainer implements Container {
     this.#resolveExited(exit);
   }
 
+  get missedOutputBytes(): number {
+    return this.#missedOutputBytes;
+  }
+
   onOutput(listener: OutputListener): void {
+    for (const { stream, chunk } of this.#spilled.splice(0)) listener(stream, chunk);
+    if (this.#hasSpill) removeSpill(this.parts.folder.path);
+    this.#hasSpill = false;
     this.#output.listen(listener);
   }
 

@@ -132,6 +132,8 @@ export interface Syscalls {
   closeRange(first: number, last: number, flags: number): void;
   dup3(from: number, to: number, flags: number): void;
   fcntl(fd: number, command: number, argument: number): number;
+  /** Only ever with LOCK_NB: nobody may wait here. */
+  flock(fd: number, operation: number): void;
   pipe2(flags: number): { read: number; write: number };
   /** Bytes read into `buffer`; 0 at the end. */
   read(fd: number, buffer: Buffer): number;

@@ -233,6 +233,7 @@ function descriptorCalls() {
   const closeRange = define('close_range', 'iii');
   const dup3 = define('dup3', 'iii');
   const fcntl = define('fcntl', 'iii');
+  const flock = define('flock', 'ii');
   const pipe2 = define('pipe2', 'bi');
   const read = define('read', 'ibi');
   const write = define('write', 'ibi');
@@ -249,6 +250,7 @@ function descriptorCalls() {
     closeRange: (first, last, flags) => void closeRange(first, last, flags),
     dup3: (from, to, flags) => void dup3(from, to, flags),
     fcntl: (fd, command, argument) => fcntl(fd, command, argument),
+    flock: (fd, operation) => void flock(fd, operation),
     pipe2: (flags) => {
       const fds = Buffer.alloc(8);
       pipe2(fds, flags);

@@ -4,6 +4,7 @@ import { isSameProcess, type ProcessIdentity, processStartTime } from '../proces
 import { SyscallError } from '../syscall-types.ts';
 import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
 import { Children } from './children.ts';
+import { drainOrEnd } from './drain.ts';
 import { EnteredProcesses } from './entering.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import { LoopbackNetworks } from './loopback-networks.ts';
@@ -78,10 +79,9 @@ export class LauncherLoop {
 
   #readControl(): void {
     const length = this.#context.sys.read(this.#controlFd, this.#chunk);
-    // The engine is gone; containers live on and are adopted by the next one
     if (length === 0) {
       this.#entered.killAll();
-      this.#context.sys.exit(0);
+      drainOrEnd(this.#context.sys, this.#controlFd);
     }
     for (const request of this.#frames.push(this.#chunk.subarray(0, length))) {
       this.#handle(request as Request);

@@ -1,7 +1,7 @@
 /**
  * The launcher: one single-threaded process that forks every container of an engine. It does nothing
- * but wait for requests on descriptor 3 and for the ends of processes. When the engine dies it goes
- * too, and leaves the containers alone.
+ * but wait for requests on descriptor 3 and for the ends of processes. When the engine dies it leaves
+ * the containers alone, and becomes the reader of what they say (drainer-main.ts).
  */
 import { failpoint } from '../failpoints.ts';
 import { PR_SET_CHILD_SUBREAPER, RLIMIT_NICE, RLIMIT_RTPRIO } from '../linux-constants.ts';

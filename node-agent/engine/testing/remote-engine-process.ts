@@ -36,6 +36,7 @@ const COMMANDS: Record<string, (...args: never[]) => unknown> = {
   },
   start: async (spec: ContainerSpec) => facts(await engine.start(spec)),
   output: async (id: string) => output.get(id) ?? '',
+  missed: async (id: string) => get(id).missedOutputBytes ?? 0,
   exec: async (id: string, argv: readonly string[]) => {
     const process = await get(id).exec({ argv });
     for (const stream of [process.stdout, process.stderr]) stream.resume();

@@ -107,6 +107,11 @@ export class RemoteEngine {
     return (await this.#call('output', id)) as string;
   }
 
+  /** Bytes it said while no engine was there, and that nobody kept. */
+  async missed(id: string): Promise<number> {
+    return (await this.#call('missed', id)) as number;
+  }
+
   async exec(id: string, argv: readonly string[]): Promise<ExecExit> {
     return (await this.#call('exec', id, argv)) as ExecExit;
   }
