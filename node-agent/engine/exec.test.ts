@@ -258,6 +258,30 @@ describe('exec', { skip }, () => {
     await kept.close();
   });
 
+  test('a launcher that is killed takes its programs along; the next one runs others', async () => {
+    const other = await makeEngineWorld();
+    const own = await other.engine.start(other.spec(['sleep', '60']));
+    const exec = await own.exec({ argv: ['sleep', '60'] });
+    const startTime = processStartTime(exec.pid);
+    process.kill(
+      Number(field(readFileSync(`/proc/${exec.pid}/status`, 'utf8'), 'PPid')),
+      'SIGKILL',
+    );
+    assert.deepEqual(await exec.exited, {});
+    for (let n = 0; n < 100 && isSameProcess(exec.pid, startTime); n++) await delay(20);
+    assert.equal(isSameProcess(exec.pid, startTime), false);
+    let code: number | undefined;
+    for (let n = 0; n < 100 && code === undefined; n++) {
+      code = await executed(own, { argv: ['true'] }).then(
+        (ran) => ran.code,
+        () => undefined,
+      );
+      await delay(20);
+    }
+    assert.equal(code, 0);
+    await other.close();
+  });
+
   test('a container of runc is entered as others are; one with a kernel of its own is not', async (t) => {
     const path = ['/usr/sbin/runc', '/usr/bin/runc'].find((file) => existsSync(file));
     if (path === undefined) return t.skip('needs runc');

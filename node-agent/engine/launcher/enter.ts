@@ -21,6 +21,7 @@ import { becomeUser } from './credentials.ts';
 import type { EngineFile, EnterPlan } from './enter-messages.ts';
 import { runProgram } from './exec-program.ts';
 import { serveFiles } from './file-service.ts';
+import { OOM_SCORE_ADJ } from './isolate.ts';
 import { failureOf } from './outcome.ts';
 import { closeFrom, park } from './standard-streams.ts';
 import { writeText } from './user-namespaces.ts';
@@ -89,6 +90,7 @@ function enterContainer(
   const { sys } = context;
   const { step, pidfd } = given;
   step('join cgroups');
+  writeText(sys, '/proc/self/oom_score_adj', OOM_SCORE_ADJ);
   for (const folder of plan.cgroups) writeText(sys, `${folder}/cgroup.procs`, '0');
   step('enter namespaces');
   // All at once or none (setns(2)); root and working folder become the container's

@@ -28,7 +28,7 @@ import { mountSystem } from './system-mounts.ts';
 import { writeText } from './user-namespaces.ts';
 
 /** When the machine itself is out of memory, containers end before its daemons: proc(5). */
-const OOM_SCORE_ADJ = '500';
+export const OOM_SCORE_ADJ = '500';
 const STAGING_BYTES = 4 * 1024 * 1024;
 
 /** Descriptors that lead back to the host. */
