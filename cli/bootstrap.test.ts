@@ -16,7 +16,7 @@ test('an unknown step is refused before anything is installed or compiled', () =
     assert.equal(stdout, '');
     assert.equal(
       stderr,
-      `error: unknown step "${step}"\nhint: one of quickstart, up, bench, test, test:v2, check, build\n`,
+      `error: unknown step "${step}"\nhint: one of quickstart, up, bench, test, faults, test:v2, check, build\n`,
     );
   }
 });

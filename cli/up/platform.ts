@@ -70,7 +70,6 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const redisUrl = options.redisUrl ?? `unix://${folders.redisSocket}`;
     const facts = privilegeFacts({ ...options, port: ports.gateway });
     const privileges = decidePrivileges(facts);
-    for (const warning of privileges.warnings) options.say(warning);
     const environment = planEnvironment({
       dataRoot: options.dataRoot,
       host: options.host,
@@ -80,6 +79,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       uidBase: options.uidBase ?? placeOf(options.dataRoot).uidBase,
       gatewayUid: privileges.of.gateway.user?.uid ?? process.getuid?.() ?? 0,
     });
+    for (const warning of privileges.warnings) options.say(warning);
     if (facts.isRoot) giveFolders(folders, privileges.of.redis.user ?? ROOT);
     const launches = DAEMONS.map((name) => daemon(name, environment[name], options, privileges));
     const components = componentMaker(options, runFolder);
