@@ -96,7 +96,7 @@ export interface ContainerResources {
 
 /** How a container ended. */
 export interface ExitStatus {
-  /** 0–255 of an exit; absent when a signal ended it, or when nobody could wait for it (adopted). */
+  /** 0–255 of an exit; absent when a signal ended it, or when neither its init nor anybody else could say. */
   code?: number;
   signal?: number;
   oomKilled: boolean;

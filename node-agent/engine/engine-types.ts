@@ -60,7 +60,10 @@ export interface Engine {
    * @throws HearthError EntrypointNotFound, ExecFormat, StartFailed, StorageFull, KernelUnsupported
    */
   start(spec: ContainerSpec): Promise<Container>;
-  /** Containers that outlived an earlier process of this engine; anything half made is removed. */
+  /**
+   * Containers that outlived an earlier process of this engine, and those that ended meanwhile: their
+   * `exited` says how. Anything half made is removed.
+   */
   adopt(): Promise<Container[]>;
   get(id: string): Container | undefined;
   /**

@@ -2,6 +2,7 @@ import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../linux-constants.ts';
 import type { Syscalls } from '../syscall-types.ts';
 import { fakeSyscalls } from '../syscalls-fake.ts';
 import { becomeProgram } from './blank.ts';
+import { encodeFrame, FrameReader } from './frames.ts';
 import { becomeInit } from './init.ts';
 import { becomeBlank, leaveHost } from './isolate.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
@@ -102,7 +103,7 @@ export function rehearse(sys: Syscalls, filter: Buffer): void {
   }
 }
 
-/** The part between a plan and its program. */
+/** The part between a plan that arrives and its program. */
 export function rehearseStart(filter: Buffer): void {
   const { sys } = fakeSyscalls();
   const context = {
@@ -115,7 +116,8 @@ export function rehearseStart(filter: Buffer): void {
     users: {} as UserNamespaces,
   };
   const given = { ...DOORS, staging: 1, userns: 0, outcomeFd: 1, step: () => {} };
-  untilExecuted(() => becomeProgram(context, PLAN, given));
+  const [plan] = new FrameReader().push(encodeFrame(PLAN));
+  untilExecuted(() => becomeProgram(context, plan as StartPlan, given));
 }
 
 function untilExecuted(become: () => void): void {
