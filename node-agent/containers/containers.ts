@@ -148,6 +148,7 @@ export class Containers {
   #adoptLive(file: PlainContainer['file'], container: Container): void {
     const log = this.#options.logs.forContainer(container.id);
     container.onOutput((stream, chunk) => log.output(stream, chunk));
+    log.adopted(container.missedOutputBytes);
     const startedAtMs = file.info.startedAtMs === 0 ? file.info.createdAtMs : file.info.startedAtMs;
     const info = { ...file.info, ...startedFacts(container, startedAtMs) };
     this.#watch(new PlainContainer({ ...file, info }, { container, log }));

@@ -272,7 +272,7 @@ export class Instances {
     const exposure = await expose(this.#endpointOf(container.id, limits, container));
     const record = { ...file.record, endpoint: exposure.endpoint };
     const instance = new Instance({ record, limits, container, log: instanceLog, exposure });
-    instanceLog.system(adoptedText(container));
+    instanceLog.adopted(container.missedOutputBytes);
     this.#watch(instance);
     void records.put(instance.record);
     if (instance.state !== 'draining') return;
@@ -316,13 +316,6 @@ export class Instances {
       this.#options.log.error({ err: error, instance: id }, 'instance not ended cleanly');
     });
   }
-}
-
-/** What the log of an adopted container says of the time without an agent. */
-export function adoptedText({ missedOutputBytes = 0 }: Container): string {
-  const missed =
-    missedOutputBytes === 0 ? '' : `; ${missedOutputBytes} bytes of output before are lost`;
-  return `adopted by a new process of the node agent${missed}`;
 }
 
 function shuttingDown(): HearthError {

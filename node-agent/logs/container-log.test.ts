@@ -67,3 +67,17 @@ test('a drop that ends with a line takes nothing of the next one', (t) => {
   log.output('stdout', Buffer.from('last words\n'));
   assert.equal(lines.at(-1)?.text, 'last words');
 });
+
+test('what was written while no agent was there, and could not be kept, is told and counted', () => {
+  const { log, lines, dropped } = newLog();
+  log.adopted();
+  log.adopted(1_234);
+  assert.deepEqual(
+    lines.map(({ text }) => text),
+    [
+      'adopted by a new process of the node agent',
+      'adopted by a new process of the node agent; 1234 bytes of output before are lost',
+    ],
+  );
+  assert.equal(dropped(), 1_234);
+});

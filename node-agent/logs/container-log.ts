@@ -68,6 +68,13 @@ export class ContainerLog {
     this.#line('system', text);
   }
 
+  /** Another process of the agent goes on with it; `missedBytes` were written while none was there. */
+  adopted(missedBytes = 0): void {
+    const missed = missedBytes === 0 ? '' : `; ${missedBytes} bytes of output before are lost`;
+    if (missedBytes > 0) this.#options.onDropped(missedBytes);
+    this.system(`adopted by a new process of the node agent${missed}`);
+  }
+
   /** The last lines, for errors. */
   get tail(): string[] {
     return [...this.#lastTexts];

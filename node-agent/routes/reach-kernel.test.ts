@@ -1,24 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
-import { Readable, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { packTar, readTar } from '../../lib/archive/tar.ts';
-import type {
-  ExecExit,
-  ExecRequest,
-  NetworkInfo,
-  PathStat,
-  VolumeInfo,
-} from '../../lib/container-api.ts';
+import type { NetworkInfo, PathStat, VolumeInfo } from '../../lib/container-api.ts';
 import { until } from '../testing/agent-harness.ts';
 import { ContainerAgent } from '../testing/container-agent.ts';
+import { execIn, openExec } from '../testing/exec-client.ts';
 import { kernelSkip } from '../testing/kernel-guests.ts';
 
-/** Reaching into containers over HTTP: exec, copies, volumes, networks. */
+/** Reaching into containers over HTTP: copies, volumes, networks. */
 const skip = kernelSkip();
 const FOREVER = 'trap "exit 0" TERM; while :; do sleep 0.05; done';
 
@@ -26,197 +20,9 @@ let agent: ContainerAgent;
 before(async () => {
   if (skip !== false) return;
   agent = await ContainerAgent.start(1);
-  await agent.sh(FOREVER, { name: 'target', env: { OWN: 'yes' } });
+  await agent.sh(FOREVER, { name: 'target' });
 });
 after(() => agent?.end());
-
-interface Exec {
-  id: string;
-  request: ClientRequest;
-  answer: IncomingMessage;
-}
-
-/** Opens an exec with a plain HTTP client; its body goes on after the answer has begun. */
-async function openExec(asked: ExecRequest, container = 'target'): Promise<Exec> {
-  const header = Buffer.from(JSON.stringify(asked)).toString('base64url');
-  const request = httpRequest(`${agent.url}/v1/containers/${container}/exec`, {
-    method: 'POST',
-    agent: false,
-    headers: {
-      authorization: `Bearer ${agent.token}`,
-      'hearth-exec': header,
-      'transfer-encoding': 'chunked',
-    },
-  });
-  request.on('error', () => {});
-  request.flushHeaders();
-  const [answer] = (await once(request, 'response')) as [IncomingMessage];
-  return { id: String(answer.headers['hearth-exec-id']), request, answer };
-}
-
-interface Output {
-  stdout: string;
-  stderr: string;
-  exit: ExecExit | undefined;
-}
-
-async function readExec({ answer }: Exec): Promise<Output> {
-  const bytes = await buffer(answer);
-  const output: Output = { stdout: '', stderr: '', exit: undefined };
-  for (let at = 0; at < bytes.length; ) {
-    const length = bytes.readUInt32BE(at + 4);
-    const payload = bytes.toString('utf8', at + 8, at + 8 + length);
-    if (bytes[at] === 1) output.stdout += payload;
-    else if (bytes[at] === 2) output.stderr += payload;
-    else output.exit = JSON.parse(payload) as ExecExit;
-    at += 8 + length;
-  }
-  return output;
-}
-
-async function exec(asked: ExecRequest, container?: string): Promise<Output> {
-  const opened = await openExec(asked, container);
-  opened.request.end();
-  return await readExec(opened);
-}
-
-test('exec: output, errors and the end of a program, each by itself', { skip }, async () => {
-  const script = 'echo "out $OWN $MORE $PWD $(id -u)"; echo err >&2; exit 7';
-  const output = await exec({
-    command: ['sh', '-c', script],
-    env: { MORE: 'given' },
-    workingDir: '/tmp',
-    user: 'app',
-  });
-  assert.deepEqual(output, {
-    stdout: 'out yes given /tmp 1000\n',
-    stderr: 'err\n',
-    exit: { code: 7 },
-  });
-  const killed = await exec({ command: ['sh', '-c', 'kill -9 $$'] });
-  assert.deepEqual(killed.exit, { signal: 9 });
-});
-
-test('exec: input and output go both ways at once', { skip }, async () => {
-  const opened = await openExec({ command: ['cat'], stdin: true });
-  const chunks: Buffer[] = [];
-  opened.answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-  for (const word of ['one\n', 'two\n']) {
-    opened.request.write(word);
-    await until(() => Buffer.concat(chunks).includes(word));
-  }
-  const ended = once(opened.answer, 'end');
-  opened.request.end();
-  await ended;
-  assert.ok(Buffer.concat(chunks).includes('{"code":0}'));
-});
-
-test('exec: much input and much output, neither lost', { skip }, async () => {
-  const opened = await openExec({ command: ['wc', '-c'], stdin: true });
-  Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(65_536, 1))).pipe(opened.request);
-  assert.equal((await readExec(opened)).stdout.trim(), String(64 * 65_536));
-  const out = await exec({ command: ['head', '-c', '3000000', '/dev/zero'] });
-  assert.equal(out.stdout.length, 3_000_000);
-});
-
-test('exec: a user that was added after the start is known', { skip }, async () => {
-  const added = 'echo "late:x:4242:4242::/tmp:/bin/sh" >> /etc/passwd';
-  assert.deepEqual((await exec({ command: ['sh', '-c', added] })).exit, { code: 0 });
-  const { stdout } = await exec({ command: ['sh', '-c', 'echo $(id -u) $HOME'], user: 'late' });
-  assert.equal(stdout, '4242 /tmp\n');
-  await assert.rejects(
-    agent.client.raw('/v1/containers/target/exec', {
-      method: 'POST',
-      headers: { 'hearth-exec': encoded({ command: ['id'], user: 'nobody-here' }) },
-    }),
-    { code: 'BadRequest', message: /^user "nobody-here" names no user/ },
-  );
-});
-
-test('exec: a terminal has a size, which can change', { skip }, async () => {
-  const script = 'stty size; read line; stty size; test -t 0 && test -t 1 && echo tty';
-  const opened = await openExec({
-    command: ['sh', '-c', script],
-    stdin: true,
-    tty: { rows: 11, columns: 44 },
-  });
-  const output = readExec(opened);
-  await agent.client.json(`/v1/execs/${opened.id}/resize`, {
-    method: 'POST',
-    body: { rows: 22, columns: 66 },
-  });
-  opened.request.write('go\n');
-  const { stdout, exit } = await output;
-  opened.request.end();
-  assert.match(stdout, /22 66/);
-  assert.match(stdout, /tty/);
-  assert.deepEqual(exit, { code: 0 });
-  await assert.rejects(
-    agent.client.json(`/v1/execs/${opened.id}/resize`, {
-      method: 'POST',
-      body: { rows: 1, columns: 1 },
-    }),
-    { code: 'NotFound' },
-  );
-});
-
-test('exec: a caller that goes away takes its program along', { skip }, async () => {
-  const polite = await openExec({
-    command: [
-      'sh',
-      '-c',
-      'trap "echo hung > /tmp/hung; exit" HUP; echo up; while :; do sleep 0.05; done',
-    ],
-  });
-  await once(polite.answer, 'data');
-  polite.request.destroy();
-  await until(async () => (await exec({ command: ['cat', '/tmp/hung'] })).stdout === 'hung\n');
-  const deaf = await openExec({
-    command: ['sh', '-c', 'trap "" HUP; echo $$; exec sleep 987'],
-    stdin: true,
-  });
-  await once(deaf.answer, 'data');
-  assert.ok(await isRunning('987'));
-  deaf.request.destroy();
-  await until(async () => !(await isRunning('987')));
-});
-
-async function isRunning(word: string): Promise<boolean> {
-  const find = `cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | head -c 4000`;
-  const { stdout } = await exec({ command: ['sh', '-c', find.replace(/ \| tr.*/, '')] });
-  return stdout.split('\0').includes(word);
-}
-
-function encoded(asked: unknown): string {
-  return Buffer.from(JSON.stringify(asked)).toString('base64url');
-}
-
-test('exec: what cannot be executed is an error like any other', { skip }, async () => {
-  const ask = (headers: Record<string, string>, id = 'target') =>
-    agent.client.raw(`/v1/containers/${id}/exec`, { method: 'POST', headers });
-  await assert.rejects(ask({}), { code: 'BadRequest', message: /header hearth-exec must be/ });
-  await assert.rejects(ask({ 'hearth-exec': '###' }), { code: 'BadRequest' });
-  await assert.rejects(ask({ 'hearth-exec': encoded({ command: ['x'], comand: 1 }) }), {
-    message: /unknown key `comand` \(did you mean `command`\?\)/,
-  });
-  await assert.rejects(ask({ 'hearth-exec': encoded({ command: [] }) }), {
-    message: /command must name a program/,
-  });
-  await assert.rejects(
-    ask({ 'hearth-exec': encoded({ command: ['id'], tty: { rows: 0, columns: 1 } }) }),
-    { message: /rows must be an integer from 1 to 65535/ },
-  );
-  await assert.rejects(ask({ 'hearth-exec': encoded({ command: ['/no/such'] }) }), {
-    code: 'EntrypointNotFound',
-  });
-  const ended = await agent.sh('true');
-  await agent.get(ended.id, '/wait');
-  await assert.rejects(ask({ 'hearth-exec': encoded({ command: ['id'] }) }, ended.id), {
-    code: 'Conflict',
-    message: /^cannot execute a program in container ".*it is not running$/,
-  });
-  await agent.remove(ended.id);
-});
 
 test('archive: in, out, and what stands at a path', { skip }, async () => {
   const text = Buffer.from('copied words');
@@ -227,7 +33,7 @@ test('archive: in, out, and what stands at a path', { skip }, async () => {
   ]);
   const path = '/v1/containers/target/archive';
   await agent.client.json(path, { method: 'PUT', query: { path: '/tmp' }, body: tar });
-  assert.equal((await exec({ command: ['cat', '/tmp/in/words'] })).stdout, 'copied words');
+  assert.equal((await execIn(agent, { command: ['cat', '/tmp/in/words'] })).stdout, 'copied words');
   const head = await agent.client.raw(path, { method: 'HEAD', query: { path: '/tmp/in/words' } });
   await head.body.dump();
   const stat = statOf(head.headers['hearth-path-stat']);
@@ -272,7 +78,7 @@ test('archive: bodies are larger than those of JSON, and are answered though not
   };
   assert.equal(await put('/tmp'), 204);
   assert.equal(
-    (await exec({ command: ['wc', '-c', '/tmp/large'] })).stdout,
+    (await execIn(agent, { command: ['wc', '-c', '/tmp/large'] })).stdout,
     `${body.length} /tmp/large\n`,
   );
   assert.equal(await put('/no/such'), 404);
@@ -385,7 +191,7 @@ test('what is written goes to a layer that is not counted as memory', { skip }, 
 });
 
 test('metrics count containers, programs executed and events', { skip }, async () => {
-  const opened = await openExec({ command: ['cat'], stdin: true });
+  const opened = await openExec(agent, { command: ['cat'], stdin: true });
   const page = await (await fetch(`${agent.url}/metrics`)).text();
   assert.match(page, /^hearth_agent_containers\{state="running"\} 1$/m);
   assert.match(page, /^hearth_agent_execs 1$/m);
@@ -395,7 +201,7 @@ test('metrics count containers, programs executed and events', { skip }, async (
 });
 
 test('the agent ends though callers are connected', { skip }, async () => {
-  const opened = await openExec({ command: ['cat'], stdin: true });
+  const opened = await openExec(agent, { command: ['cat'], stdin: true });
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
   opened.answer.on('error', () => {}).pipe(sink);
   const closed = once(opened.answer, 'close');
