@@ -9,6 +9,7 @@ import { failpoint } from './failpoints.ts';
 import type { ContainerProcess } from './launcher/messages.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
+import { untilDone } from './persistent.ts';
 import type { Slots } from './slots.ts';
 
 const BLANK_MS = 15_000;
@@ -159,7 +160,8 @@ export class BlankPool {
   }
 
   #discard(blank: ReadyBlank): void {
-    const gone = this.#remove(blank).catch((error: unknown) => {
+    const remove = (): Promise<void> => this.#remove(blank);
+    const gone = untilDone(remove, (error: unknown) => {
       this.#options.log.warn({ blank: blank.name, error: String(error) }, 'blank clean-up failed');
     });
     void this.#track(gone);

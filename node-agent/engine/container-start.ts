@@ -20,6 +20,8 @@ import { planMounts } from './mount-plan.ts';
 import { type EngineNetwork, netnsPath } from './network.ts';
 import { type NetworkSlot, networkState, withNameServer } from './network-plan.ts';
 import { type OciRuntimes, startingResources } from './oci/runtimes.ts';
+import { untilDone } from './persistent.ts';
+import { hostError } from './shortage.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
 import { planStart } from './start-plan.ts';
@@ -69,11 +71,14 @@ export class ContainerStarter {
   }
 
   start(spec: ContainerSpec): Promise<Container> {
-    const started = this.#start(spec);
-    this.#starting.add(started);
-    const forget = (): void => void this.#starting.delete(started);
-    started.then(forget, forget);
-    return started;
+    return this.#track(this.#start(spec));
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#starting.add(work);
+    const forget = (): void => void this.#starting.delete(work);
+    work.then(forget, forget);
+    return work;
   }
 
   async #start(spec: ContainerSpec): Promise<Container> {
@@ -102,7 +107,7 @@ export class ContainerStarter {
     } catch (error) {
       await this.#undo(spec, made);
       this.#context.volumes.release(spec.id);
-      throw error instanceof StartRefused ? startError(error.failure, spec.argv) : error;
+      throw error instanceof StartRefused ? startError(error.failure, spec.argv) : hostError(error);
     } finally {
       this.#reserved.delete(spec.id);
       // After whoever waits for this start has heard of it
@@ -236,8 +241,8 @@ export class ContainerStarter {
       if (network !== undefined) void this.#context.network.release(network);
       return;
     }
-    try {
-      container?.detach();
+    container?.detach();
+    const takeBack = async (): Promise<void> => {
       const { cgroup } = blank;
       await cgroup.kill();
       failpoint('undo.after-kill');
@@ -245,11 +250,18 @@ export class ContainerStarter {
       const { exits, runtimes } = this.#context;
       await removeParts({ spec, cgroup, exits, runtimes, folder });
       failpoint('undo.after-remove');
-    } catch (error) {
+    };
+    const faulted = Promise.withResolvers<void>();
+    const done = untilDone(takeBack, (error) => {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
-    }
-    await this.#context.forget(spec.id, blank.uidSlot, network);
-    container?.parts.emit('destroy');
+      faulted.resolve();
+    }).then(async () => {
+      await this.#context.forget(spec.id, blank.uidSlot, network);
+      container?.parts.emit('destroy');
+    });
+    this.#track(done);
+    // The caller hears why its start failed, also while what is left cannot be removed
+    await Promise.race([done, faulted.promise]);
   }
 }
 

@@ -188,8 +188,13 @@ export class LiveContainer implements Container {
   }
 
   remove(): Promise<void> {
-    this.#removed ??= this.#remove();
-    return this.#removed;
+    const removed = this.#removed ?? this.#remove();
+    this.#removed = removed;
+    removed.catch(() => {
+      // What the host lacked it may have later: it can be asked again
+      this.#removed = undefined;
+    });
+    return removed;
   }
 
   async memory(): Promise<{ currentBytes: number; peakBytes: number }> {

@@ -2,6 +2,7 @@ import { HearthError } from '../../lib/errors.ts';
 import type { ExitStatus } from './container-spec.ts';
 import type { StartFailure } from './launcher/messages.ts';
 import { mountError } from './mount-error.ts';
+import { shortage } from './shortage.ts';
 
 const UNSUPPORTED = ['ENOSYS', 'EOPNOTSUPP'];
 
@@ -11,10 +12,8 @@ export function startError(failure: StartFailure, argv: readonly string[]): Hear
   if (failure.step === 'execute') return executeError(failure, argv, details);
   const ofMount = mountError(failure);
   if (ofMount !== undefined) return ofMount;
-  if (failure.errno === 'ENOSPC') {
-    const message = `no space left while starting: ${failure.step}`;
-    return new HearthError('StorageFull', message, { details });
-  }
+  const lacks = shortage(failure.errno, { reason: failure.step, details });
+  if (lacks !== undefined) return lacks;
   const message = `cannot start: ${failure.step}: ${failure.message}`;
   if (UNSUPPORTED.includes(failure.errno)) {
     const hint = '`hearth doctor` says what the engine needs of the kernel';

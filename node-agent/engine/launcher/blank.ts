@@ -27,6 +27,7 @@ import type { UserNamespaces } from './user-namespaces.ts';
 export interface Blank {
   /** Its init: PID 1 of its namespace, and the launcher's child. */
   pid: number;
+  pidfd: number;
   startTime: string;
   /** Takes one frame: the StartPlan. */
   planFd: number;
@@ -48,6 +49,7 @@ export interface LauncherContext {
 }
 
 const CHILD_FAILED = 127;
+const SIGKILL = 9;
 const FIRST_OWN_FD = 3;
 const READ_BYTES = 65_536;
 
@@ -58,24 +60,40 @@ const READ_BYTES = 65_536;
 export function forkBlank(context: LauncherContext, plan: BlankPlan): Blank {
   const { sys } = context;
   const userns = context.users.get(plan.uidBase);
-  const exitFd = openExitFile(sys, plan.exitFile);
-  const outcome = sys.pipe2(O_CLOEXEC);
-  const orders = sys.pipe2(O_CLOEXEC);
-  const own = sys.openat(AT_FDCWD, '/proc/self/ns/pid', O_RDONLY | O_CLOEXEC);
+  const [temporary, kept]: number[][] = [[], []] as const;
   try {
+    const exitFd = openExitFile(sys, plan.exitFile);
+    temporary.push(exitFd);
+    const outcome = sys.pipe2(O_CLOEXEC);
+    temporary.push(outcome.write);
+    kept.push(outcome.read);
+    const orders = sys.pipe2(O_CLOEXEC);
+    temporary.push(orders.read);
+    kept.push(orders.write);
+    const own = sys.openat(AT_FDCWD, '/proc/self/ns/pid', O_RDONLY | O_CLOEXEC);
+    temporary.push(own);
     const pid = forkIntoNewPidNamespace(sys, own);
     if (pid === 0) {
       const fds = { userns, exitFd, planFd: orders.read, outcomeFd: outcome.write };
       liveAsFirst(context, plan, fds);
     }
-    const startTime = processStartTime(pid);
-    return { pid, startTime, planFd: orders.write, outcomeFd: outcome.read };
+    return { ...describeChild(sys, pid), planFd: orders.write, outcomeFd: outcome.read };
   } catch (error) {
-    sys.close(outcome.read);
-    sys.close(orders.write);
+    for (const fd of kept) sys.close(fd);
     throw error;
   } finally {
-    for (const fd of [outcome.write, orders.read, exitFd, own]) sys.close(fd);
+    for (const fd of temporary) sys.close(fd);
+  }
+}
+
+/** What to know a child by; without it, nobody could wait for it, and it ends here. */
+function describeChild(sys: Syscalls, pid: number): Pick<Blank, 'pid' | 'pidfd' | 'startTime'> {
+  try {
+    return { pid, pidfd: sys.pidfdOpen(pid), startTime: processStartTime(pid) };
+  } catch (error) {
+    sys.kill(pid, SIGKILL);
+    sys.wait4(pid, 0);
+    throw error;
   }
 }
 

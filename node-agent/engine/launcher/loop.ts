@@ -109,8 +109,7 @@ export class LauncherLoop {
     failpoint('launcher.blank.before-fork');
     const forked = forkBlank(this.#context, request.blank);
     failpoint('launcher.blank.after-fork');
-    const pidfd = this.#context.sys.pidfdOpen(forked.pid);
-    const blank: Growing = { ...forked, name, pidfd, said: [], seq: request.seq };
+    const blank: Growing = { ...forked, name, said: [], seq: request.seq };
     this.#blanks.set(name, blank);
     this.#sources.set(blank.outcomeFd, () => this.#hear(blank));
     this.#networks.prepare(this.#blanks.size);
