@@ -7,11 +7,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DEFAULT_CAPABILITIES } from '../capabilities.ts';
 import type { ContainerSpec } from '../container-spec.ts';
 import { missingForContainers } from '../testing/busybox-layer.ts';
 import { type EngineWorld, ended, makeEngineWorld, says } from '../testing/engine-world.ts';
-import { EXPECTED, installProbe, PROBE_ARGUMENTS } from '../testing/syscall-probe.ts';
 import { runtimeCgroups } from './runtime-cgroups.ts';
 
 const RUNC = '/usr/sbin/runc';
@@ -196,31 +194,6 @@ describe('containers of runc', { skip }, () => {
     const status = 'CapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n';
     assert.equal(await said, `uid=7 gid=8 groups=9\n${status}`);
     await container.remove();
-  });
-
-  test('ESC-P: every probe is answered as required, beside the engine’s own way', async (t) => {
-    if (!existsSync('/usr/bin/gcc')) return t.skip('needs gcc for a static probe');
-    installProbe(world);
-    const argv = ['/bin/probe', ...PROBE_ARGUMENTS];
-    const probed = async (more: Partial<ContainerSpec>) => {
-      const ran = await world.run(argv, more);
-      assert.equal(ran.code, 0, ran.stderr);
-      return ran.stdout.trim().split('\n').map(Number);
-    };
-    const own = await probed({});
-    const runc = await probed({ ociRuntime });
-    const step = await probed({ ociRuntime, capabilities: DEFAULT_CAPABILITIES });
-    const rows = EXPECTED.map(([name, values, errno], n) => {
-      const cells = [errno, own[n], runc[n], step[n]];
-      return `${`${name}(${values.join(', ')})`.padEnd(34)}${cells.join('\t')}`;
-    });
-    t.diagnostic(`errno\trequired\town\trunc\trunc with capabilities\n${rows.join('\n')}`);
-    for (const found of [own, runc, step]) {
-      assert.deepEqual(
-        found,
-        EXPECTED.map(([, , errno]) => errno),
-      );
-    }
   });
 });
 
