@@ -11,7 +11,7 @@ import { kernelSkip } from '../testing/kernel-guests.ts';
 
 /** RES-7: what a container writes costs nobody but itself. `RES7_MIB` is how much; a full run: 1024. */
 const skip = kernelSkip();
-const FLOOD_MIB = Number(process.env.RES7_MIB ?? 32);
+const FLOOD_MIB = Number(process.env.RES7_MIB ?? 16);
 
 let agent: ContainerAgent;
 before(async () => {
