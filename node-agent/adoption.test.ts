@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { ReadyMessage } from '../lib/daemon.ts';
 import { HttpClient } from '../lib/http/client.ts';
 import type { LogLine } from '../lib/log-line.ts';
@@ -17,6 +16,7 @@ import { readSecret } from '../lib/secrets.ts';
 import { createRedisStore } from '../lib/store/redis.ts';
 import type { Store } from '../lib/store/store.ts';
 import { silentLog } from '../lib/telemetry/log.ts';
+import { Ledger } from '../lib/testing/ledger.ts';
 import { startRedis, type TestRedis } from '../lib/testing/redis.ts';
 import { engineName } from './state/folders.ts';
 import { until } from './testing/agent-harness.ts';
@@ -24,9 +24,10 @@ import { kernelSkip, NODE_GUEST, requestOf } from './testing/kernel-guests.ts';
 import { makeNodeRoot } from './testing/root-folders.ts';
 
 const skip = kernelSkip();
-const run = promisify(execFile);
 
 let root = '';
+/** All that an agent of these tests may leave. */
+let ledger: Ledger;
 let redis: TestRedis;
 let store: Store;
 let agent: { child: ChildProcess; client: HttpClient } | undefined;
@@ -34,6 +35,9 @@ let agent: { child: ChildProcess; client: HttpClient } | undefined;
 before(async () => {
   if (skip !== false) return;
   root = mkdtempSync(join(tmpdir(), 'haa-'));
+  const engine = engineName(join(root, 'data'), 'a1');
+  const markers = [`--engine=${engine}`];
+  ledger = new Ledger({ engines: [engine], folders: [root], markers });
   makeNodeRoot(join(root, 'node'));
   redis = await startRedis();
   store = createRedisStore({ url: redis.url, prefix: 't', log: silentLog() });
@@ -180,23 +184,8 @@ test('kill -9 at any moment of starts and ends: what is adopted serves, the rest
   assert.equal(readdirSync(join(agentRoot, 'engine/containers')).length, records.length);
   assert.equal(readdirSync(join(agentRoot, 'instances')).length, records.length);
   await endAgent('SIGTERM');
-  assert.deepEqual(await leftovers(), []);
+  await ledger.assertBalanced();
 });
-
-/** What is left on the machine of the engine of these tests. */
-async function leftovers(): Promise<string[]> {
-  const name = engineName(join(root, 'data'), 'a1');
-  const pages = [
-    readFileSync('/proc/self/mountinfo', 'utf8'),
-    (await run('ip', ['-brief', 'link'])).stdout,
-    (await run('ip', ['netns', 'list'])).stdout,
-    (await run('nft', ['list', 'tables'])).stdout,
-    (await run('find', ['/sys/fs/cgroup', '-maxdepth', '4', '-name', `*${name}*`])).stdout,
-  ];
-  return pages
-    .flatMap((page) => page.split('\n'))
-    .filter((line) => line.includes(name) || line.includes(root));
-}
 
 test('two agents with one name and folder: the second is refused', { skip }, async () => {
   const first = await startAgent();
