@@ -4,6 +4,8 @@ import type { AttackTest } from './attack-world.ts';
 
 const MIB = 1024 * 1024;
 const SIZE_ERROR_MAX = 0.01;
+/** Files and folders are memory too, some 1.2 KB each: here their number is to be the limit. */
+const INODES_BYTES = 1024 * MIB;
 const OPEN_FILES = 256;
 
 /** Files, descriptors and output: RES-4 to RES-7. */
@@ -23,12 +25,17 @@ export function attackByFiles(attack: AttackTest): void {
   }
 
   attack('RES-5: files and folders without end meet their limit', async (on) => {
-    const container = await on.start(['files', '/tmp'], { inodes: on.scale.files });
+    const container = await on.start(['files', '/tmp'], {
+      inodes: on.scale.files,
+      memoryBytes: INODES_BYTES,
+    });
     const { count, error } = await on.outcome(container);
     assert.equal(error, 'ENOSPC');
     assert.ok(count <= on.scale.files && count >= on.scale.files * 0.9, `${count} files`);
     await on.stop(container);
-    const deep = await on.start(['folders', String(on.scale.folders)]);
+    const deep = await on.start(['folders', String(on.scale.folders)], {
+      memoryBytes: INODES_BYTES,
+    });
     await on.outcome(deep);
     await on.stop(deep);
   });
