@@ -164,6 +164,8 @@ async function send(request: ClientRequest, body: unknown): Promise<void> {
   body.once('error', (error) => {
     broken = error;
   });
+  // Node would hold them back until the first bytes, which a program to be typed at waits for itself
+  request.flushHeaders();
   try {
     await pipeline(body, request);
   } catch {

@@ -46,15 +46,24 @@ export async function forward(
   const method = request.method as 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
   const hasBody = chunked !== undefined || Number(length ?? 0) > 0;
-  const answer = await target.client.raw(target.path, {
-    method,
-    headers: pick(REQUEST_FIELDS, request.headers),
-    signal: goneSignal(reply),
-    ...(hasBody ? { body: request.raw } : {}),
-  });
-  void reply.code(answer.statusCode).header(NODE_FIELD, target.node);
+  const headers = pick(REQUEST_FIELDS, request.headers);
+  const { client, path } = target;
+  const options = { method, headers, signal: goneSignal(reply) };
+  const isExec = startsBeforeInput(request);
+  const answer = isExec
+    ? await client.duplex(path, { ...options, body: request.raw })
+    : await client.raw(path, { ...options, ...(hasBody ? { body: request.raw } : {}) });
+  void reply.code(answer.statusCode ?? 0).header(NODE_FIELD, target.node);
   void reply.headers(pick(ANSWER_FIELDS, answer.headers));
-  return reply.send(answer.body satisfies Readable);
+  const body: Readable = 'body' in answer ? answer.body : answer;
+  // Else the headers, all of them set by then, would wait for the program's first output
+  if (isExec) reply.raw.once('pipe', () => reply.raw.flushHeaders());
+  return reply.send(body);
+}
+
+/** An exec: the program begins, and may prompt, before anything is typed. */
+function startsBeforeInput(request: FastifyRequest): boolean {
+  return request.headers['hearth-exec'] !== undefined;
 }
 
 type Fields = Readonly<Record<string, string | string[] | undefined>>;

@@ -179,8 +179,10 @@ describe('nodes', { skip }, () => {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'hearth-exec': 'e30' },
     });
-    sent.write('one');
+    // Nothing is typed before the program answers
+    sent.flushHeaders();
     const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    sent.write('one');
     assert.equal(answer.headers['hearth-exec-id'], 'e1');
     assert.equal(answer.headers['x-internal'], undefined);
     const chunks: string[] = [];

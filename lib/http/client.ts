@@ -1,5 +1,9 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { Agent, type Dispatcher, request } from 'undici';
 import { type ErrorBody, errnoCode, HearthError } from '../errors.ts';
+import { openDuplex } from './duplex.ts';
 
 export interface HttpClientOptions {
   /** Base URL, `http://host:port`. */
@@ -66,19 +70,43 @@ export class HttpClient {
     throw errorOf(text, response.statusCode, this.#options.peer);
   }
 
+  /** As `raw`, but the headers leave before the first bytes of the body, on a connection of its own. */
+  async duplex(
+    path: string,
+    options: CallOptions & { method: string; body: Readable },
+  ): Promise<IncomingMessage> {
+    const { method, body, signal } = options;
+    const { url, headers } = this.#addressed(path, options);
+    let answer: IncomingMessage;
+    try {
+      const more = signal === undefined ? {} : { signal };
+      answer = await openDuplex(url, { method, headers, body, ...more });
+    } catch (error) {
+      throw this.#unreachable(error, signal);
+    }
+    const status = answer.statusCode ?? 0;
+    if (status < 400) return answer;
+    throw errorOf(await textOf(answer), status, this.#options.peer);
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
 
-  async #send(path: string, options: CallOptions): Promise<Dispatcher.ResponseData> {
+  #addressed(path: string, options: CallOptions): { url: URL; headers: Record<string, string> } {
     const url = new URL(path, this.#options.baseUrl);
     for (const [key, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
-    const { body, type } = encodeBody(options.body);
     const headers: Record<string, string> = { ...options.headers };
-    if (type !== undefined) headers['content-type'] ??= type;
     if (this.#options.token !== undefined) headers.authorization = `Bearer ${this.#options.token}`;
+    return { url, headers };
+  }
+
+  async #send(path: string, options: CallOptions): Promise<Dispatcher.ResponseData> {
+    const { url, headers } = this.#addressed(path, options);
+    const { body, type } = encodeBody(options.body);
+    if (type !== undefined) headers['content-type'] ??= type;
     try {
       return await request(url, {
         dispatcher: this.#agent,
@@ -88,15 +116,19 @@ export class HttpClient {
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
     } catch (error) {
-      if (options.signal?.aborted === true) throw error;
-      const { peer, baseUrl, unreachable } = this.#options;
-      const why = errnoCode(error) ?? (error instanceof Error ? error.message : String(error));
-      throw new HearthError(
-        unreachable ?? 'PlatformUnavailable',
-        `cannot reach ${peer} at ${baseUrl} (${reasonOf(why)})`,
-        { cause: error },
-      );
+      throw this.#unreachable(error, options.signal);
     }
+  }
+
+  #unreachable(error: unknown, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted === true) return error;
+    const { peer, baseUrl, unreachable } = this.#options;
+    const why = errnoCode(error) ?? (error instanceof Error ? error.message : String(error));
+    return new HearthError(
+      unreachable ?? 'PlatformUnavailable',
+      `cannot reach ${peer} at ${baseUrl} (${reasonOf(why)})`,
+      { cause: error },
+    );
   }
 }
 
