@@ -79,19 +79,20 @@ const prepared = fc
   )
   .map((made) => made as Omit<PreparedConfig, 'rootPath' | 'arch'>);
 
+const example: ContainerSpec = {
+  id: site.id,
+  hostname: 'box',
+  layers: ['/root'],
+  argv: ['sh'],
+  env: [],
+  cwd: '/',
+  user: { uid: 0, gid: 0, groups: [] },
+  capabilities: ['CAP_CHOWN'],
+  resources: { memoryBytes: 1, cpuMillis: 1000, pids: 1, openFiles: 1, diskBytes: 1 },
+  network: 'none',
+};
+
 function exampleConfig(): Record<string, never> {
-  const example: ContainerSpec = {
-    id: site.id,
-    hostname: 'box',
-    layers: ['/root'],
-    argv: ['sh'],
-    env: [],
-    cwd: '/',
-    user: { uid: 0, gid: 0, groups: [] },
-    capabilities: ['CAP_CHOWN'],
-    resources: { memoryBytes: 1, cpuMillis: 1000, pids: 1, openFiles: 1, diskBytes: 1 },
-    network: 'none',
-  };
   const ready = { rootPath: '/root', uidBase: 1, cgroupsPath: '/c', arch: site.arch };
   return JSON.parse(JSON.stringify(toRuntimeConfig(example, ready)));
 }
@@ -170,6 +171,32 @@ for (const [place, value, refused = place] of REFUSED) {
     );
   });
 }
+
+test('CVE-2026-53488: a label gives a runtime no order, and no order is taken for a label', () => {
+  const orders = {
+    'run.oci.handler': 'krun',
+    'io.katacontainers.config.hypervisor.path': '/evil',
+    'dev.gvisor.flag.network': 'host',
+    'org.systemd.property.ExecStart': '/evil',
+    'hearth.engine.disk-bytes': '1',
+  };
+  const labels = { ...orders, colour: 'blue' };
+  const ready = { rootPath: '/root', uidBase: 1, cgroupsPath: '/c', arch: site.arch };
+  const written = toRuntimeConfig({ ...example, labels }, ready);
+  for (const name of Object.keys(written.annotations)) assert.match(name, /^hearth\./);
+  const read = fromRuntimeConfig(JSON.parse(JSON.stringify(written)), site);
+  assert.deepEqual('spec' in read && read.spec.labels, labels);
+  assert.equal(
+    written.annotations['hearth.engine.disk-bytes'],
+    String(example.resources.diskBytes),
+  );
+  for (const name of Object.keys(orders).slice(0, 4)) {
+    const config = toRuntimeConfig(example, ready);
+    config.annotations[name] = 'x';
+    const refused = fromRuntimeConfig(JSON.parse(JSON.stringify(config)), site);
+    assert.ok('refusals' in refused && refused.refusals[0]?.path === `annotations.${name}`);
+  }
+});
 
 test('no config of any shape is answered by an exception', () => {
   for (const config of [null, 1, 'x', [], {}, { process: [] }, { linux: { namespaces: {} } }]) {

@@ -9,6 +9,7 @@ import { MASKED_PATHS, READONLY_PATHS, SHM_BYTES_DEFAULT, systemMounts } from '.
 import {
   ANNOTATION,
   CPU_PERIOD_US,
+  LABEL_ANNOTATION,
   NEW_NETWORK_SYSCTL,
   type PreparedConfig,
   weightOfShares,
@@ -130,10 +131,10 @@ function readAnnotations(
   reader: ConfigReader,
   value: unknown,
 ): { labels: Record<string, string>; disk: DiskResources } {
-  const labels = reader.map(value, 'annotations');
+  const annotations = reader.map(value, 'annotations');
   const take = (name: string): string | undefined => {
-    const text = labels[name];
-    delete labels[name];
+    const text = annotations[name];
+    delete annotations[name];
     return text;
   };
   const number = (name: string, text: string): number => {
@@ -146,6 +147,11 @@ function readAnnotations(
   if (inodes !== undefined) disk.inodes = number(ANNOTATION.inodes, inodes);
   if (writable === 'memory' || writable === 'disk') disk.writable = writable;
   else reader.same(writable, undefined, `annotations.${ANNOTATION.writable}`);
+  const labels: Record<string, string> = {};
+  for (const [name, text] of Object.entries(annotations)) {
+    if (name.startsWith(LABEL_ANNOTATION)) labels[name.slice(LABEL_ANNOTATION.length)] = text;
+    else reader.refuse(`annotations.${name}`, 'would not be honoured');
+  }
   return { labels, disk };
 }
 

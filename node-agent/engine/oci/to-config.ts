@@ -36,6 +36,12 @@ export const ANNOTATION = {
 } as const;
 
 /**
+ * Before the name of a label, which is a user's: runtimes take orders by annotations, as crun does by
+ * `run.oci.…` and kata by `io.katacontainers.…` (CVE-2026-53488 was such a way).
+ */
+export const LABEL_ANNOTATION = 'hearth.label.';
+
+/**
  * A new network namespace belongs to the container's user namespace, whose programs have no
  * capability there: low ports and ping need permission, as on the engine's own networks.
  */
@@ -106,7 +112,9 @@ function mountOf(mount: ContainerMount): RuntimeMount[] {
 function annotationsOf(spec: ContainerSpec): Record<string, string> {
   const { diskBytes, inodes, writable } = spec.resources;
   return {
-    ...spec.labels,
+    ...Object.fromEntries(
+      Object.entries(spec.labels ?? {}).map(([name, text]) => [`${LABEL_ANNOTATION}${name}`, text]),
+    ),
     [ANNOTATION.diskBytes]: String(diskBytes),
     ...(inodes === undefined ? {} : { [ANNOTATION.inodes]: String(inodes) }),
     ...(writable === undefined ? {} : { [ANNOTATION.writable]: writable }),
