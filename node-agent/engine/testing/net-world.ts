@@ -209,7 +209,11 @@ export class NetWorld {
   }
 
   async close(): Promise<void> {
-    await this.#engine?.close({ keepContainers: false }).catch(() => {});
+    await this.#engine?.close({ keepContainers: false }).catch(async () => {
+      // One that was killed left its containers to the next
+      await this.restart();
+      await this.#engine?.close({ keepContainers: false });
+    });
     for (const listener of this.#listeners.splice(0)) await listener.close();
     for (const name of this.#names) ip(['netns', 'delete', name], { quiet: true });
     rmSync(this.folder, { recursive: true, force: true });
