@@ -178,13 +178,13 @@ function liveAsBlank(
     const view = becomeBlank(sys, plan, { ...given, step });
     // Gives this process its own copies of the memory that the way to the program writes to
     context.rehearse();
+    // The holder of its memory is there for a moment after the program began
+    hideArguments();
     awaitInit(sys, given.initFd);
     sys.write(outcomeFd, sayReady(pid));
     const startPlan = readPlan(sys, given.planFd);
     // The launcher has ended: nobody will come any more
     if (startPlan === undefined) return sys.exit(CHILD_FAILED);
-    // The holder of its memory is there for a moment after the program began
-    hideArguments();
     return becomeProgram(context, startPlan, { ...view, userns, outcomeFd, step });
   } catch (error) {
     return dieTelling(sys, outcomeFd, JSON.stringify(failureOf(state.step, error)));
