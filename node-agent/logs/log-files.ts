@@ -9,13 +9,15 @@ export interface LogFilesOptions {
   /** Folder of its two files. */
   folder: string;
   fileBytesMax?: number;
-  /** Bytes that could not be kept, and why when the disk refused them. */
+  /** Bytes of output that could not be kept, and why when the disk refused them. */
   onDropped(bytes: number, error?: unknown): void;
 }
 
 interface Batch {
   lines: string[];
   bytes: number;
+  /** Of what was written by the container: what is lost is counted in that. */
+  textBytes: number;
 }
 
 /** Hears a line as it stands in the file, and what it is. */
@@ -49,14 +51,16 @@ export class LogFiles {
     const json = `${JSON.stringify(line)}\n`;
     for (const listener of this.#listeners) listener(json, line);
     const bytes = Buffer.byteLength(json);
+    const textBytes = Buffer.byteLength(line.text);
     if (this.#waitingBytes + bytes > LIMITS.logBurstBytes) {
-      this.#options.onDropped(bytes);
+      this.#options.onDropped(textBytes);
       return;
     }
     this.#waitingBytes += bytes;
     const batch = this.#open ?? this.#openBatch();
     batch.lines.push(json);
     batch.bytes += bytes;
+    batch.textBytes += textBytes;
   }
 
   /** Resolves when everything appended before is in the files. */
@@ -101,7 +105,7 @@ export class LogFiles {
   }
 
   #openBatch(): Batch {
-    const batch: Batch = { lines: [], bytes: 0 };
+    const batch: Batch = { lines: [], bytes: 0, textBytes: 0 };
     this.#open = batch;
     void this.#enqueue(async () => {
       if (this.#open === batch) this.#open = undefined;
@@ -121,7 +125,7 @@ export class LogFiles {
       await this.#writeOrThrow(batch);
     } catch (error) {
       this.#currentBytes = undefined;
-      this.#options.onDropped(batch.bytes, error);
+      this.#options.onDropped(batch.textBytes, error);
     } finally {
       this.#waitingBytes -= batch.bytes;
     }
