@@ -13,7 +13,7 @@ import { makeRuncBundle } from './runc-bundle.ts';
 const NAME = 'C1';
 const STARTS = 300;
 /** Of those that are told and not judged. */
-const FEWER_STARTS = 100;
+const FEWER_STARTS = 60;
 const WARM_UP_STARTS = 10;
 /** performance.md: at most 4 times the control, at least 10 times faster than runc. */
 const BARS = { control: 4, runc: 0.1 };

@@ -12,16 +12,16 @@ import { createEngine } from '../engine.ts';
 import type { Engine } from '../engine-types.ts';
 import { engineOptions, makeSpec } from './engine-world.ts';
 
-/** Until what is made ahead for the next start is there. */
-const SETTLE_MS = 60;
-const NETWORK_SETTLE_MS = 3_000;
+/** Until what is made ahead for the next start is there: a blank, or a network slot as well. */
+const SETTLE_MS = { none: 60, bridge: 400 };
+const FIRST_SETTLE_MS = 3_000;
 
 const [layer = '', network = 'none', blanks = '2'] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'hearth-timing-'));
 const options = { ...engineOptions(folder), blanks: Number(blanks), networkSlots: 2 };
 const engine = await createEngine(options);
 try {
-  await sleep(network === 'bridge' ? NETWORK_SETTLE_MS : SETTLE_MS);
+  await sleep(FIRST_SETTLE_MS);
   console.log('{}');
   for await (const _ of createInterface({ input: process.stdin })) {
     console.log(JSON.stringify(await startOnce(engine)));
@@ -51,6 +51,6 @@ async function startOnce(engine: Engine): Promise<TimedStart> {
   await container.exited;
   const { timings } = container;
   await container.remove();
-  await sleep(SETTLE_MS);
+  await sleep(network === 'bridge' ? SETTLE_MS.bridge : SETTLE_MS.none);
   return { ms, timings, said };
 }
