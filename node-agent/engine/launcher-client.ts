@@ -204,6 +204,8 @@ export class LauncherClient {
     this.#control.destroy();
     this.#child.stderr?.destroy();
     this.#child.unref();
+    // It ends them when it hears of this, and lives on
+    for (const id of [...this.#inside.keys()]) this.#left(id, undefined);
   }
 
   async #ask(request: Unnumbered<Request>): Promise<Answer> {

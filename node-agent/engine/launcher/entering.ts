@@ -1,4 +1,4 @@
-import { O_CLOEXEC, POLLIN } from '../linux-constants.ts';
+import { O_CLOEXEC, POLLIN, WNOHANG } from '../linux-constants.ts';
 import { isSameProcess, processStartTime } from '../process-identity.ts';
 import { SyscallError, type Syscalls } from '../syscall-types.ts';
 import type { LauncherContext } from './blank.ts';
@@ -10,6 +10,8 @@ import { parseOutcome, RefusedStep, readyPid } from './outcome.ts';
 
 const READ_BYTES = 65_536;
 const SIGKILL = 9;
+const KILL_WAIT_MS = 5;
+const KILL_WAITS_MAX = 200;
 
 /** A process that was forked to enter a container. */
 interface Entering {
@@ -88,10 +90,21 @@ export class EnteredProcesses {
     if (program !== undefined) this.#kill(program);
   }
 
-  /** Ends all: nobody hears them any more when the engine has gone. */
+  /**
+   * Ends all, as nobody hears them any more when the engine has gone. Waits for them a while: one
+   * that nobody waited for would hold up the end of its container.
+   */
   killAll(): void {
-    for (const id of this.#entering.keys()) this.cancel(id);
-    for (const pid of this.#inside) this.#kill(pid);
+    const pids = new Set(this.#inside);
+    for (const { first, firstPidfd, program } of this.#entering.values()) {
+      if (firstPidfd !== undefined) pids.add(first);
+      if (program !== undefined) pids.add(program);
+    }
+    for (const pid of pids) this.#kill(pid);
+    for (let n = 0; n < KILL_WAITS_MAX && pids.size > 0; n++) {
+      for (const pid of pids) if (this.#context.sys.wait4(pid, WNOHANG).pid !== 0) pids.delete(pid);
+      if (pids.size > 0) this.#context.sys.poll([], KILL_WAIT_MS);
+    }
   }
 
   #add(entering: Entering): void {
