@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { dockerHint } from './containers/docker-words.ts';
 import { separateCommand } from './containers/separate-command.ts';
 import { failureOf, usageError } from './errors.ts';
 import { buildProgram } from './program.ts';
@@ -40,6 +41,9 @@ function fromCommander(error: CommanderError, argv: readonly string[]): Error {
   const [first = '', ...more] = error.message.split('\n');
   const near = /Did you mean (one of )?(.+)\?/.exec(more.join(' '))?.[2];
   const message = first.replace(/^error: /, '').replaceAll("'", '"');
+  const typed = /^unknown command "(.+)"$/.exec(message)?.[1];
+  const hint = typed === undefined ? undefined : dockerHint(typed);
+  if (hint !== undefined) return usageError(message, hint);
   if (near !== undefined) return usageError(message, `did you mean ${near}?`);
   const names = buildProgram(() => {}).commands.flatMap((one) => [one.name(), ...one.aliases()]);
   const command = argv.find((word) => names.includes(word));

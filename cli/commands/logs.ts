@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { styleText } from 'node:util';
+import type { ContainerInfo } from '../../lib/container-api.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
@@ -21,10 +22,23 @@ export interface LogsFlags {
 const RETRY_MS = 500;
 const RETRIES_MAX = 20;
 
-/** `hearth logs NAME`: the last lines, then with `-f` each new one until Ctrl-C. */
+/**
+ * `hearth logs NAME`: the last lines, then with `-f` each new one until Ctrl-C. A name that is no function's may
+ * be a container's.
+ */
 export async function logs(context: Context, name: string, flags: LogsFlags): Promise<number> {
   const path = `/v1/functions/${parseFunctionName(name)}/logs`;
-  return show(context, { path, query: {} }, flags);
+  try {
+    return await show(context, { path, query: {} }, flags);
+  } catch (error) {
+    if (!(error instanceof HearthError) || error.code !== 'FunctionNotFound') throw error;
+    const id = await connect(context)
+      .json<ContainerInfo>(containerPath(name))
+      .then((found) => found.id)
+      .catch(() => undefined);
+    if (id === undefined) throw error;
+    return containerLogs(context, id, flags);
+  }
 }
 
 /** `hearth container logs ID`: the same of one container. */

@@ -30,11 +30,12 @@ export function parseCopy(source: string, target: string): CopyPlan {
   );
 }
 
-/** A path with a slash before its first colon is this machine's. */
+/** A path with a slash before its first colon is this machine's; one in a container begins at its root. */
 function parseInside(word: string): { container: string; inside: string } | undefined {
   const at = word.indexOf(':');
   if (at <= 0 || word.slice(0, at).includes('/') || word.startsWith('.')) return undefined;
-  return { container: word.slice(0, at), inside: word.slice(at + 1) || '/' };
+  const path = word.slice(at + 1);
+  return { container: word.slice(0, at), inside: path.startsWith('/') ? path : `/${path}` };
 }
 
 export interface Landing {

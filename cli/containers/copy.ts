@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { lstat, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { packTar, readTar } from '../../lib/archive/tar.ts';
@@ -16,10 +16,14 @@ import { walkTree } from './walk-tree.ts';
 
 export interface CopyFlags {
   node?: string;
+  /** Of a source that is a link, what it leads to. */
+  followLink?: boolean;
 }
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
+const S_IFREG = 0o100000;
+const S_IFLNK = 0o120000;
 
 /**
  * `hearth cp NAME:PATH LOCAL`, `hearth cp LOCAL NAME:PATH`: files and folders, by the rules of docker cp; `-`
@@ -34,8 +38,14 @@ export async function copy(
   const plan = parseCopy(source, target);
   const api = connect(context);
   const container = await findContainer(api, plan.container, flags.node);
-  if (plan.kind === 'out') await copyOut(api, container, plan);
-  else await copyIn(api, container, plan);
+  const followLink = flags.followLink === true;
+  if (plan.kind === 'out') {
+    const inside = followLink ? await linkTarget(api, container, plan.inside) : plan.inside;
+    await copyOut(api, container, { ...plan, inside });
+  } else {
+    const local = followLink && plan.local !== '-' ? await realPath(plan.local) : plan.local;
+    await copyIn(api, container, { ...plan, local, name: basename(resolve(plan.local)) });
+  }
   return 0;
 }
 
@@ -44,6 +54,10 @@ async function copyOut(api: ApiClient, container: ContainerInfo, plan: CopyPlan)
   const answer = await api.call(containerPath(container.id, 'archive'), { query });
   if (plan.local === '-') return pipeline(answer, process.stdout, { end: false });
   const root = statOf(answer.headers['hearth-path-stat']);
+  if (isSpecial(root.mode)) {
+    answer.destroy();
+    throw usageError(`cannot copy ${plan.inside}: it is a device, a socket or a FIFO`);
+  }
   const isFolder = (root.mode & S_IFMT) === S_IFDIR;
   const at = landing({
     name: root.name,
@@ -61,7 +75,11 @@ async function copyOut(api: ApiClient, container: ContainerInfo, plan: CopyPlan)
   });
 }
 
-async function copyIn(api: ApiClient, container: ContainerInfo, plan: CopyPlan): Promise<void> {
+async function copyIn(
+  api: ApiClient,
+  container: ContainerInfo,
+  plan: CopyPlan & { name: string },
+): Promise<void> {
   const path = containerPath(container.id, 'archive');
   const { node } = container;
   if (plan.local === '-') {
@@ -74,7 +92,7 @@ async function copyIn(api: ApiClient, container: ContainerInfo, plan: CopyPlan):
   });
   const target = await insideKind(api, path, { path: plan.inside, node });
   const at = landing({
-    name: basename(resolve(plan.local)),
+    name: plan.name,
     isFolder: local.isDirectory(),
     contentsOnly: plan.contentsOnly,
     target,
@@ -85,6 +103,29 @@ async function copyIn(api: ApiClient, container: ContainerInfo, plan: CopyPlan):
     throw usageError(`cannot copy to ${container.name}:${plan.inside}: ${at.fault}`);
   const body = packTar(walkTree(resolve(plan.local), posix.basename(at.path)));
   await api.json(path, { method: 'PUT', query: { path: posix.dirname(at.path), node }, body });
+}
+
+/** Neither file nor folder nor link. */
+function isSpecial(mode: number): boolean {
+  return ![S_IFREG, S_IFDIR, S_IFLNK].includes(mode & S_IFMT);
+}
+
+/** What a link in a container leads to: its own target, which must stand inside; any other path as it is. */
+async function linkTarget(api: ApiClient, container: ContainerInfo, path: string): Promise<string> {
+  const options = { method: 'HEAD', query: { path, node: container.node } };
+  const answer = await api.raw(containerPath(container.id, 'archive'), options);
+  answer.resume();
+  const header = answer.headers['hearth-path-stat'];
+  if (header === undefined) return path;
+  const { linkTarget: target } = statOf(header);
+  return target === '' ? path : posix.resolve(posix.dirname(path), target);
+}
+
+async function realPath(path: string): Promise<string> {
+  const target = await realpath(path).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  return path.endsWith('/.') ? `${target}/.` : target;
 }
 
 type Kind = 'folder' | 'file' | 'nothing';

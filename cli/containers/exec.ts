@@ -8,6 +8,7 @@ import { onInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 import { parsePairs } from '../pairs.ts';
 import { ExecFrames } from './exec-frames.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { containerPath, findContainer } from './find-container.ts';
 
 export interface ExecFlags {
@@ -18,8 +19,6 @@ export interface ExecFlags {
   user?: string;
   node?: string;
 }
-
-const SIGNAL_EXIT = 128;
 
 /**
  * `hearth exec NAME PROGRAM…`: runs a program in a container, or in an instance of a function.
@@ -51,7 +50,11 @@ export async function exec(
     });
     const execId = String(answer.headers['hearth-exec-id'] ?? '');
     terminal?.onResize((size) => resize(api, { execId, node: container.node, size }));
-    return exitCode(await copyOutput(answer));
+    const { code, signal } = await copyOutput(answer);
+    return exitCodeOf({
+      ...(code === undefined ? {} : { exitCode: code }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   } catch (error) {
     throw interrupted.signal.aborted ? interrupted.signal.reason : error;
   } finally {
@@ -140,9 +143,4 @@ async function copyOutput(answer: AsyncIterable<Buffer>): Promise<ExecExit> {
 
 async function write(stream: NodeJS.WriteStream, payload: Buffer): Promise<void> {
   if (!stream.write(payload)) await new Promise<void>((resolve) => stream.once('drain', resolve));
-}
-
-/** As a shell has it: 128 and the signal's number. */
-function exitCode({ code, signal }: ExecExit): number {
-  return code ?? (signal === undefined ? 1 : SIGNAL_EXIT + signal);
 }

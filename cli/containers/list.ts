@@ -9,7 +9,6 @@ export interface ListFlags {
   all?: boolean;
 }
 
-const ID_SHOWN = 12;
 const COMMAND_SHOWN = 24;
 
 /** `hearth ps`: containers that run, with `-a` those that have ended too; quiet, their ids alone. */
@@ -27,7 +26,7 @@ export async function listContainers(context: Context, flags: ListFlags): Promis
 /** One line a container; instances of functions name their function. */
 export function containerTable(containers: readonly ContainerInfo[], nowMs: number): string {
   const rows = containers.map((container) => [
-    container.id.slice(0, Math.max(ID_SHOWN, container.functionName === undefined ? 0 : 64)),
+    container.id,
     container.name,
     shortImage(container.image),
     shorten(container.command.join(' ')),

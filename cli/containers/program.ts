@@ -1,20 +1,24 @@
-import type { Command } from 'commander';
-import type { Context } from '../options.ts';
+import { type Command, Option } from 'commander';
 import type { Change } from './change.ts';
+import { addNetworkGroup, addVolumeGroup, collect, NODE, type Run } from './named-program.ts';
 
-type Run = (command: Command, action: (context: Context) => Promise<number>) => Promise<void>;
-
-/** `hearth run`, `ps`, `exec`, `cp`, `stats`, `events` and the groups `container`, `volume`, `network`. */
+/**
+ * `hearth run`, `ps`, `exec`, `cp`, `stats`, `events`, `stop` … and the groups `container`, `volume`, `network`. What
+ * is done with containers is said both ways, as docker has it; only `logs` and `rm` mean functions when they
+ * stand alone.
+ */
 export function addContainerCommands(program: Command, run: Run): void {
   addRun(program, run);
-  addLooking(program, run);
+  addList(program, run, { name: 'ps' });
+  addStats(program, run);
+  addEvents(program, run);
   addReaching(program, run);
+  addChanges(program, run, ['stop', 'kill', 'pause', 'unpause']);
+  addInspect(program, run);
   addContainerGroup(program, run);
   addVolumeGroup(program, run);
   addNetworkGroup(program, run);
 }
-
-const NODE = ['--node <name>', 'the node that is meant, when several are'] as const;
 
 function addRun(program: Command, run: Run): void {
   program
@@ -23,6 +27,8 @@ function addRun(program: Command, run: Run): void {
     .argument('<image>', 'NAME:TAG or NAME@DIGEST in the platform’s registry')
     .argument('[program...]', 'in place of the image’s own, with its arguments')
     .option('-d, --detach', 'print its id and leave it')
+    .addOption(new Option('-i, --interactive').hideHelp())
+    .addOption(new Option('-t, --tty').hideHelp())
     .option('--rm', 'remove it when it has ended')
     .option('--name <name>', 'its name')
     .option('-e, --env <k=v>', 'environment variable; K alone takes it from here', collect)
@@ -52,14 +58,22 @@ function addRun(program: Command, run: Run): void {
     );
 }
 
-function addLooking(program: Command, run: Run): void {
+function addList(
+  program: Command,
+  run: Run,
+  { name, aliases = [] }: { name: string; aliases?: string[] },
+): void {
   program
-    .command('ps')
+    .command(name)
+    .aliases(aliases)
     .description('containers that run; instances of functions are containers too')
     .option('-a, --all', 'those that have ended too')
     .action((flags, command) =>
       run(command, async (context) => (await import('./list.ts')).listContainers(context, flags)),
     );
+}
+
+function addStats(program: Command, run: Run): void {
   program
     .command('stats')
     .description('what containers use')
@@ -69,6 +83,9 @@ function addLooking(program: Command, run: Run): void {
     .action((names, flags, command) =>
       run(command, async (context) => (await import('./stats.ts')).stats(context, names, flags)),
     );
+}
+
+function addEvents(program: Command, run: Run): void {
   program
     .command('events')
     .description('what happened to containers')
@@ -104,6 +121,7 @@ function addReaching(program: Command, run: Run): void {
     .description('copy files out of a container or into it')
     .argument('<source>', 'NAME:PATH or a local path; - is a tar on stdin')
     .argument('<target>', 'a local path or NAME:PATH; - is a tar on stdout')
+    .option('-L, --follow-link', 'of a source that is a link, what it leads to')
     .option(...NODE)
     .action((source, target, flags, command) =>
       run(command, async (context) =>
@@ -113,19 +131,47 @@ function addReaching(program: Command, run: Run): void {
 }
 
 const CHANGES: Readonly<Record<Change, string>> = {
-  stop: 'SIGTERM, then SIGKILL after the grace time',
-  kill: 'send a signal (SIGKILL)',
-  pause: 'freeze every process',
+  stop: 'end containers: SIGTERM, then SIGKILL after the grace time',
+  kill: 'send containers a signal (SIGKILL)',
+  pause: 'freeze every process of containers',
   unpause: 'let them go on',
   rm: 'remove containers that have ended',
 };
 
 function addContainerGroup(program: Command, run: Run): void {
-  const group = program.command('container').description('stop, pause, remove … containers');
-  for (const [name, description] of Object.entries(CHANGES)) {
-    const one = group
+  const group = program.command('container').description('run, list, stop, remove … containers');
+  addRun(group, run);
+  addList(group, run, { name: 'ls', aliases: ['ps', 'list'] });
+  addStats(group, run);
+  addReaching(group, run);
+  addChanges(group, run, ['stop', 'kill', 'pause', 'unpause', 'rm']);
+  addInspect(group, run);
+  addLogs(group, run);
+  group
+    .command('wait')
+    .description('print the exit code once it has ended')
+    .argument('<ids...>', 'ids or names')
+    .option(...NODE)
+    .action((ids, flags, command) =>
+      run(command, async (context) =>
+        (await import('./wait.ts')).waitForContainers(context, ids, flags),
+      ),
+    );
+  group
+    .command('prune')
+    .description('remove all that have ended')
+    .option('-f, --force', 'do not ask')
+    .option(...NODE)
+    .action((flags, command) =>
+      run(command, async (context) => (await import('./prune.ts')).pruneContainers(context, flags)),
+    );
+}
+
+function addChanges(program: Command, run: Run, changes: readonly Change[]): void {
+  for (const name of changes) {
+    const one = program
       .command(name)
-      .description(description)
+      .description(CHANGES[name])
       .argument('<ids...>', 'ids or names')
       .option(...NODE);
     if (name === 'stop') one.option('-t, --time <time>', 'grace time, such as 10s');
@@ -133,20 +179,26 @@ function addContainerGroup(program: Command, run: Run): void {
     if (name === 'rm') one.option('-f, --force', 'one that runs too');
     one.action((ids, flags, command) =>
       run(command, async (context) =>
-        (await import('./change.ts')).changeContainers(context, name as Change, ids, flags),
+        (await import('./change.ts')).changeContainers(context, name, ids, flags),
       ),
     );
   }
-  group
+}
+
+function addInspect(program: Command, run: Run): void {
+  program
     .command('inspect')
-    .description('all that is known, as JSON')
-    .argument('<ids...>', 'ids or names')
+    .description('all that is known of containers, as JSON')
+    .argument('<names...>', 'containers or functions')
     .option(...NODE)
     .action((ids, flags, command) =>
       run(command, async (context) =>
         (await import('./inspect.ts')).inspectContainers(context, ids, flags),
       ),
     );
+}
+
+function addLogs(group: Command, run: Run): void {
   group
     .command('logs')
     .description('what a container wrote')
@@ -160,69 +212,4 @@ function addContainerGroup(program: Command, run: Run): void {
         (await import('../commands/logs.ts')).containerLogs(context, id, flags),
       ),
     );
-}
-
-function addVolumeGroup(program: Command, run: Run): void {
-  const group = program.command('volume').description('folders that outlive containers');
-  group
-    .command('ls')
-    .description('all volumes')
-    .action((_flags, command) =>
-      run(command, async (context) => (await import('./volumes.ts')).listVolumes(context)),
-    );
-  group
-    .command('create')
-    .description('make a volume')
-    .argument('[name]', 'its name (made up)')
-    .option('-l, --label <k=v>', 'label', collect)
-    .option(...NODE)
-    .action((name, flags, command) =>
-      run(command, async (context) =>
-        (await import('./volumes.ts')).createVolume(context, name, flags),
-      ),
-    );
-  addRemove(group, run, 'volumes');
-}
-
-function addNetworkGroup(program: Command, run: Run): void {
-  const group = program
-    .command('network')
-    .description('networks whose containers reach each other by name');
-  group
-    .command('ls')
-    .description('all networks')
-    .action((_flags, command) =>
-      run(command, async (context) => (await import('./networks.ts')).listNetworks(context)),
-    );
-  group
-    .command('create')
-    .description('make a network')
-    .argument('<name>', 'its name')
-    .option('--subnet <cidr>', 'its addresses (a free part of the node’s)')
-    .option('--internal', 'without a way out')
-    .option('-l, --label <k=v>', 'label', collect)
-    .option(...NODE)
-    .action((name, flags, command) =>
-      run(command, async (context) =>
-        (await import('./networks.ts')).createNetwork(context, name, flags),
-      ),
-    );
-  addRemove(group, run, 'networks');
-}
-
-function addRemove(group: Command, run: Run, kind: 'volumes' | 'networks'): void {
-  group
-    .command('rm')
-    .description(`remove ${kind} that no container uses`)
-    .argument('<names...>', 'their names')
-    .option(...NODE)
-    .action((names, { node }, command) =>
-      run(command, async (context) =>
-        (await import('./remove-named.ts')).removeNamed(context, kind, { names, node }),
-      ),
-    );
-}
-
-function collect(word: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), word];
 }

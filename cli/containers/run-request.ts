@@ -6,6 +6,9 @@ import { parsePairs } from '../pairs.ts';
 /** `hearth run`'s flags, as commander hands them over; names as docker run has them. */
 export interface RunFlags {
   detach?: boolean;
+  /** Of docker run; here `hearth exec` has them. */
+  interactive?: boolean;
+  tty?: boolean;
   rm?: boolean;
   name?: string;
   env?: string[];
@@ -42,6 +45,12 @@ export function runRequest(
   command: readonly string[],
   flags: RunFlags,
 ): RunContainerRequest {
+  if (flags.interactive === true || flags.tty === true) {
+    throw usageError(
+      'a container begins without input and terminal: run has no -i and no -t',
+      `hearth run -d --name NAME ${image} sleep 1d; hearth exec -it NAME sh`,
+    );
+  }
   const faults: string[] = [];
   const number = (flag: string, text: string | undefined, parse: Parse): number | undefined => {
     if (text === undefined) return undefined;

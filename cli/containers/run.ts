@@ -7,12 +7,13 @@ import { connect } from '../connection.ts';
 import type { ApiClient } from '../http.ts';
 import { onInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { containerPath } from './find-container.ts';
+import { ofFunction } from './function-image.ts';
 import { type RunFlags, runRequest } from './run-request.ts';
 
 export type { RunFlags } from './run-request.ts';
 
-const SIGNAL_EXIT = 128;
 const END_POLL_MS = 50;
 /** Between the last line of the log and the word that the container has ended. */
 const END_MS_MAX = 10_000;
@@ -29,7 +30,7 @@ export async function run(
 ): Promise<number> {
   const api = connect(context);
   // Removed by the agent at its end; attached, the exit code is read first
-  const request = runRequest(image, command, flags);
+  const request = await ofFunction(api, runRequest(image, command, flags));
   const attached = flags.detach !== true;
   const body = attached ? { ...request, autoRemove: false } : request;
   const container = await api.json<ContainerInfo>('/v1/containers', {
@@ -67,7 +68,7 @@ async function attach(context: Context, api: ApiClient, attached: Attached): Pro
     if (ended.oomKilled === true) {
       context.terminal.err(`${container.name} ran out of memory; --memory gives it more\n`);
     }
-    return ended.exitCode ?? SIGNAL_EXIT + (ended.signal ?? 0);
+    return exitCodeOf(ended);
   } finally {
     forget();
   }
