@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { GIB } from '../../lib/limits.ts';
 import { userOf } from '../../node-agent/images/user-of.ts';
-import { ownerOf } from './accounts.ts';
+import { LayeredTree } from '../layers/layered-tree.ts';
+import { ownerOf, readAccounts } from './accounts.ts';
 
 const FILES = {
   passwd: 'root:x:0:0::/root:/bin/sh\napp:x:100:101:App:/:/bin/sh\nbad:x:-1:70000::\n',
@@ -31,3 +37,49 @@ test('ownerOf() refuses who is not there, and ids outside of the range', () => {
     assert.throws(() => ownerOf(text, FILES), text);
   }
 });
+
+test('CVE-2024-40635: no number of --chown wraps around to root', () => {
+  const numbers = [
+    '-1',
+    '2147483648',
+    '4294967295',
+    '4294967296',
+    '0x0',
+    '+0',
+    ' 0',
+    '0:-1',
+    'root:',
+  ];
+  for (const text of numbers) assert.throws(() => ownerOf(text, FILES), text);
+  assert.deepEqual(ownerOf('00', FILES), { uid: 0, gid: 0 });
+});
+
+test('CVE-2026-47262, CVE-2024-9676: account files that are traps are as if not there', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'hearth-accounts-'));
+  const traps: ((path: string) => void)[] = [
+    (path) => truncateSync(path, 2 * GIB),
+    (path) => replace(path, () => symlinkSync('/dev/zero', path)),
+    (path) => replace(path, () => symlinkSync('/proc/kcore', path)),
+    (path) => replace(path, () => void spawnSync('mkfifo', [path])),
+    (path) => replace(path, () => mkdirSync(path)),
+  ];
+  try {
+    for (const [n, lay] of traps.entries()) {
+      const layer = join(root, String(n));
+      mkdirSync(join(layer, 'etc'), { recursive: true });
+      for (const name of ['passwd', 'group']) {
+        const path = join(layer, 'etc', name);
+        writeFileSync(path, 'app:x:1:1::\n');
+        lay(path);
+      }
+      assert.deepEqual(await readAccounts(new LayeredTree([layer])), { passwd: '', group: '' });
+    }
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+function replace(path: string, make: () => void): void {
+  rmSync(path);
+  make();
+}

@@ -156,7 +156,7 @@ export function checkForwarding(text: string): Check {
 export function checkCorePattern(text: string): Check {
   const piped = text.startsWith('|');
   const meaning = piped
-    ? 'a host program runs for crashes; containers have core size 0, which keeps most away'
+    ? 'a program of the host runs, as root, for each crash in a container, which no limit on cores prevents (core(5)); name a file instead'
     : 'core dumps run no host program';
   return check('core_pattern', piped ? 'warn' : 'pass', text.trim(), meaning);
 }

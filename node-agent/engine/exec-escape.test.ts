@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import type { Container } from './engine-types.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 import { compileStatic, missingForCompile } from './testing/compile.ts';
 import { type EngineWorld, makeEngineWorld } from './testing/engine-world.ts';
 import { executed } from './testing/exec-run.ts';
+import { hostFiles } from './testing/host-files.ts';
 
 const skip = missingForContainers() ?? missingForCompile() ?? false;
 const sh = (script: string): string[] => ['/bin/sh', '-c', script];
@@ -89,20 +88,6 @@ int main(void) {
   }
 }
 `;
-
-/** Digests of the host's programs that a process on its way in has mapped. */
-async function hostFiles(): Promise<Record<string, string>> {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const mapped = readFileSync('/proc/self/maps', 'utf8').match(/\/\S+\.node$/gm) ?? [];
-  const files = [process.execPath, join(here, 'launcher/main.js'), ...new Set(mapped)];
-  const digests: Record<string, string> = {};
-  for (const file of files) {
-    const hash = createHash('sha256');
-    for await (const chunk of createReadStream(file)) hash.update(chunk);
-    digests[file] = hash.digest('hex');
-  }
-  return digests;
-}
 
 describe('doors that exec might open', { skip }, () => {
   let world: EngineWorld;

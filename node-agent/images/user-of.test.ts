@@ -17,6 +17,7 @@ const FILES = {
 };
 
 const GOOD: [string, { uid: number; gid: number; groups: number[] }][] = [
+  ['00', { uid: 0, gid: 0, groups: [] }],
   ['', { uid: 0, gid: 0, groups: [] }],
   ['0', { uid: 0, gid: 0, groups: [] }],
   ['app', { uid: 1000, gid: 1001, groups: [33, 44] }],
@@ -32,10 +33,14 @@ for (const [user, expected] of GOOD) {
   test(`USER ${JSON.stringify(user)}`, () => assert.deepEqual(userOf(user, FILES), expected));
 }
 
+/** CVE-2024-40635: numbers that wrapped around to root's elsewhere, and what is hardly a number. */
 const BAD = [
   '0x0',
   '-1',
+  '2147483647',
+  '2147483648',
   '2147483649',
+  '4294967295',
   '4294967296',
   '65536',
   '99999999999',
@@ -48,6 +53,15 @@ const BAD = [
   'app:-1',
   'a:b:c',
   'app\n',
+  '+0',
+  ' 0',
+  '0 ',
+  '0.0',
+  '0e0',
+  'root:',
+  '-1:0',
+  '0:4294967296',
+  '65536:0',
   '../x',
   'app:0x0',
 ];
