@@ -74,6 +74,11 @@ export interface ArgumentRule {
 const [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK] = [1, 2, 10, 16];
 const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
 const SOCK_TYPE_MASK = 0xf;
+/**
+ * What their type says, ICMP (ping), TCP, UDP, ICMPv6, MPTCP. Another number would make the kernel load
+ * a protocol that hardly anybody uses: SCTP, L2TP.
+ */
+const INTERNET_PROTOCOLS = [0, 1, 6, 17, 58, 262];
 const NETLINK_ROUTE = 0;
 const [TIOCSTI, TIOCLINUX] = [0x5412, 0x541c];
 /** NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
@@ -113,6 +118,7 @@ export const SECCOMP_RULES: Readonly<Record<string, ArgumentRule>> = {
       [
         { argument: 0, oneOf: [AF_INET, AF_INET6] },
         { argument: 1, mask: SOCK_TYPE_MASK, oneOf: [SOCK_STREAM, SOCK_DGRAM] },
+        { argument: 2, oneOf: INTERNET_PROTOCOLS },
       ],
       [
         { argument: 0, oneOf: [AF_NETLINK] },

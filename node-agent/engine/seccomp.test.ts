@@ -56,6 +56,11 @@ for (const arch of ['x64', 'arm64'] as const) {
     assert.equal(socket(1, 1, 0), 'allow');
     assert.equal(socket(2, 1 | 0x80800, 6), 'allow');
     assert.equal(socket(10, 2, 17), 'allow');
+    assert.equal(socket(2, 2, 1), 'allow');
+    assert.equal(socket(2, 1, 262), 'allow');
+    for (const protocol of [33, 115, 132, 136, 256]) {
+      for (const family of [2, 10]) assert.equal(socket(family, 1, protocol), 'EPERM');
+    }
     assert.equal(socket(2, 3, 1), 'EPERM');
     assert.equal(socket(10, 3 | 0x80000, 58), 'EPERM');
     assert.equal(socket(16, 3 | 0x80000, 0), 'allow');

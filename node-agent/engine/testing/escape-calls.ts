@@ -92,8 +92,22 @@ const SOCKETS: Readonly<Record<string, readonly [number, number, number]>> = {
   'AF_UNIX seqpacket': [1, 5, 0],
   'AF_INET stream': [2, 1, 0],
   'AF_INET datagram': [2, 2, 0],
+  'AF_INET TCP': [2, 1, 6],
   'AF_INET6 stream': [10, 1, 0],
   'AF_NETLINK route': [16, 3, 0],
+};
+
+/** Raw sockets, and protocols whose modules a kernel would load for them. */
+const INTERNET_REFUSED: Readonly<Record<string, readonly [number, number, number]>> = {
+  'AF_INET raw': [2, 3, 1],
+  'AF_INET raw, CLOEXEC': [2, 0x80003, 1],
+  'AF_INET packet': [2, 10, 0],
+  'AF_INET SCTP': [2, 1, 132],
+  'AF_INET DCCP': [2, 6, 33],
+  'AF_INET L2TP': [2, 2, 115],
+  'AF_INET UDP-Lite': [2, 2, 136],
+  'AF_INET6 raw': [10, 3, 58],
+  'AF_INET6 SCTP': [10, 1, 132],
 };
 
 /** Protocols of AF_NETLINK: include/uapi/linux/netlink.h. */
@@ -180,9 +194,8 @@ export function callRows(arch: EngineArch): CallRow[] {
         isOpenBare: NETLINK_OPEN_BARE.includes(title),
       }),
     ),
-    ...socket('AF_INET raw', [2, 3, 1]),
-    ...socket('AF_INET raw, CLOEXEC', [2, 0x80003, 1]),
-    ...socket('AF_INET packet', [2, 10, 0]),
+    ...Object.entries(INTERNET_REFUSED).flatMap(([title, args]) => socket(title, args)),
+    ...allowed(['socket', 2, 2, 1], { title: 'socket(AF_INET ping)', isOpenBare: false }),
     ...socket('AF_INET6 raw', [10, 3, 58]),
     ...socket('AF_ALG and a high bit', [HIGH + 38n, 5, 0]),
     ...Array.from({ length: LAST_FAMILY + 1 }, (_, family) => family)
