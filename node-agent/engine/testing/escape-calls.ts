@@ -8,7 +8,7 @@ export interface CallRow {
   probe: string;
   required: 'EPERM' | 'ENOSYS' | 'OK' | 'SIGSYS';
   /** Bare runc lets it through, so that only the filter can be what refuses it here. */
-  isOpenBare: boolean;
+  isOpenBare: boolean | 'if built';
   /** Newer than libseccomp of some distributions, so that another runtime's filter says ENOSYS. */
   isNew: boolean;
 }
@@ -121,8 +121,13 @@ const NETLINK: Readonly<Record<string, number>> = {
   GENERIC: 16,
   CRYPTO: 21,
 };
-/** Open to anybody under bare runc, as every kernel that has containers has them. */
-const NETLINK_OPEN_BARE = ['NETFILTER', 'KOBJECT_UEVENT', 'GENERIC'];
+/** Open to anybody under bare runc. */
+const NETLINK_OPEN_BARE: Readonly<Record<string, true | 'if built'>> = {
+  XFRM: 'if built',
+  NETFILTER: 'if built',
+  KOBJECT_UEVENT: true,
+  GENERIC: true,
+};
 
 /** By name as far as somebody came through one (include/linux/socket.h); the others by number. */
 const FAMILIES: Readonly<Record<number, string>> = {
@@ -191,19 +196,23 @@ export function callRows(arch: EngineArch): CallRow[] {
     ...allowed(['socket', HIGH + 2n, 1, 0], { title: 'socket(AF_INET and a high bit)' }),
     ...Object.entries(NETLINK).flatMap(([title, protocol]) =>
       socket(`AF_NETLINK ${title}`, [16, 3, protocol], {
-        isOpenBare: NETLINK_OPEN_BARE.includes(title),
+        isOpenBare: NETLINK_OPEN_BARE[title] ?? false,
       }),
     ),
     ...Object.entries(INTERNET_REFUSED).flatMap(([title, args]) => socket(title, args)),
     ...allowed(['socket', 2, 2, 1], { title: 'socket(AF_INET ping)', isOpenBare: false }),
-    ...socket('AF_INET6 raw', [10, 3, 58]),
     ...socket('AF_ALG and a high bit', [HIGH + 38n, 5, 0]),
     ...Array.from({ length: LAST_FAMILY + 1 }, (_, family) => family)
       .filter((family) => !FAMILIES_ALLOWED.includes(family))
       .flatMap((family) => {
         const name = FAMILIES[family];
         if (name === undefined) return socket(`family ${family}`, [family, 1, 0]);
-        return [1, 2, 3, 5].flatMap((type) => socket(`${name}, type ${type}`, [family, type, 0]));
+        const isOpenBare = name === 'AF_VSOCK' ? 'if built' : false;
+        return [1, 2, 3, 5].flatMap((type) =>
+          socket(`${name}, type ${type}`, [family, type, 0], {
+            isOpenBare: type === 1 && isOpenBare,
+          }),
+        );
       }),
     ...refused(['socketpair', 40, 1, 0, '@'], { title: 'socketpair(AF_VSOCK)' }),
     ...[TIOCSTI, TIOCLINUX].flatMap((request) => [
