@@ -5,6 +5,7 @@ import { LIMITS } from '../lib/limits.ts';
 import type { NodeRecord, RevisionRecord, RolloutRecord } from '../lib/records.ts';
 import type { Store } from '../lib/store/store.ts';
 import type { Log } from '../lib/telemetry/log.ts';
+import { formatBytes } from '../lib/units.ts';
 import { isNodeFault } from '../node-agent/api/node-fault.ts';
 import { startRequest } from '../node-agent/api/start-request.ts';
 import type { AgentClients } from './agent-client.ts';
@@ -143,7 +144,7 @@ class Rollout {
     }
     return new HearthError(
       'NoCapacity',
-      `cannot start "${functionName}": no node has ${spec.memoryBytes} bytes of memory free`,
+      `cannot start "${functionName}": no node has ${formatBytes(spec.memoryBytes)} of memory free`,
       { hint: 'lower the memory of the function, stop other functions, or add a node' },
     );
   }

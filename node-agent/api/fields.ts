@@ -2,6 +2,7 @@ import { isDigest } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
 import type { ImageRef } from '../../lib/records.ts';
 import { unknownKey } from '../../lib/spec/schema.ts';
+import { formatBytes } from '../../lib/units.ts';
 
 /** A JSON object of a body, nothing of which is known yet. */
 export type Fields = Record<string, unknown>;
@@ -61,7 +62,12 @@ export function integerOf(
 ): number {
   const value = fields[name];
   if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-  faults.add(`${name} must be an integer from ${min} to ${max}: current value is ${shown(value)}`);
+  const isSize = name.endsWith('Bytes');
+  const bounds = isSize ? ` (${formatBytes(min)} to ${formatBytes(max)})` : '';
+  const size = isSize && Number.isFinite(value) ? ` (${formatBytes(Number(value))})` : '';
+  faults.add(
+    `${name} must be an integer from ${min} to ${max}${bounds}: current value is ${shown(value)}${size}`,
+  );
   return min;
 }
 

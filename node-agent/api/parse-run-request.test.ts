@@ -65,7 +65,11 @@ const BAD: readonly [string, object, RegExp][] = [
   ['host name', { hostname: 'a_b' }, /hostname must match/],
   ['label of the platform', { labels: { 'hearth.name': 'x' } }, /label "hearth.name" is reserved/],
   ['label', { labels: { 'a b': 'x' } }, /label "a b" must match/],
-  ['memory', { memoryBytes: 1 }, /memoryBytes must be an integer from 16777216 to .*value is 1/],
+  [
+    'memory',
+    { memoryBytes: 1 },
+    /memoryBytes must be an integer from 16777216 to .*\(16 MiB to 64 GiB\).*value is 1 \(1 B\)/,
+  ],
   ['cpu', { cpuMillis: '1' }, /cpuMillis must be an integer .*current value is "1"/],
   ['pids', { pids: 1e9 }, /pids must be an integer from 1 to 4096/],
   ['shm over memory', { shmBytes: 999 * MIB }, /shmBytes 1047527424 is more than memoryBytes/],

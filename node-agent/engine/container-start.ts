@@ -107,7 +107,8 @@ export class ContainerStarter {
     } catch (error) {
       await this.#undo(spec, made);
       this.#context.volumes.release(spec.id);
-      throw error instanceof StartRefused ? startError(error.failure, spec.argv) : hostError(error);
+      if (!(error instanceof StartRefused)) throw hostError(error);
+      throw startError(error.failure, spec.argv, spec);
     } finally {
       this.#reserved.delete(spec.id);
       // After whoever waits for this start has heard of it

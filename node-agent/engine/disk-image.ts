@@ -3,6 +3,7 @@ import { open, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoCode, HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import { formatBytes } from '../../lib/units.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { planDisk } from './disk-plan.ts';
 import { defaultInodes } from './inodes.ts';
@@ -49,11 +50,11 @@ async function checkRoom(path: string, diskBytes: number): Promise<void> {
   const free = bavail * bsize;
   const reserve = LIMITS.diskReserveBytes;
   if (free >= diskBytes + reserve) return;
-  throw full(diskBytes, `${free} bytes are free, ${reserve} of which stay so`);
+  throw full(diskBytes, `${formatBytes(free)} are free, ${formatBytes(reserve)} of which stay so`);
 }
 
 function full(diskBytes: number, reason: string): HearthError {
-  const message = `no room for a writable layer of ${diskBytes} bytes on disk: ${reason}`;
+  const message = `no room for a writable layer of ${formatBytes(diskBytes)} on disk: ${reason}`;
   return new HearthError('StorageFull', message, {
     hint: 'ask for less, or free space on the node',
   });

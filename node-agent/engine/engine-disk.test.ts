@@ -102,7 +102,7 @@ describe('a writable layer on disk', { skip }, () => {
     const resources = onDisk({ diskBytes: bavail * bsize, inodes: 1000 });
     await assert.rejects(world.run(['true'], { resources }), {
       code: 'StorageFull',
-      message: /no room for a writable layer of \d+ bytes on disk: \d+ bytes are free/,
+      message: /no room for a writable layer of [\d.]+ [A-Z]iB on disk: [\d.]+ [A-Z]iB are free/,
     });
   });
 

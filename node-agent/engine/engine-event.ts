@@ -1,17 +1,21 @@
 /** What happened to a container, in the order of its life; names as Docker's events have them. */
-export type EngineAction =
-  | 'create'
-  | 'start'
-  | 'ready'
-  | 'pause'
-  | 'unpause'
-  | 'exec'
-  | 'oom'
-  | 'pids-limit'
-  | 'disk-limit'
-  | 'kill'
-  | 'die'
-  | 'destroy';
+export const ENGINE_ACTIONS = [
+  'create',
+  'start',
+  'ready',
+  'pause',
+  'unpause',
+  'exec',
+  'oom',
+  'pids-limit',
+  'disk-limit',
+  'kill',
+  'die',
+  'destroy',
+] as const;
+
+/** One of them. */
+export type EngineAction = (typeof ENGINE_ACTIONS)[number];
 
 /** One event of the engine. */
 export interface EngineEvent {

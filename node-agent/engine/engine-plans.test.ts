@@ -121,6 +121,9 @@ test('failed starts become codes', () => {
   assert.equal(code('join cgroups', 'ENOENT'), 'StartFailed');
   assert.equal(code('execute', 'ENOEXEC'), 'ExecFormat');
   assert.equal(code('execute', 'ENOTDIR'), 'EntrypointNotFound');
+  const folder = { step: 'enter working folder', errno: 'ENOTDIR', message: 'openat2(…)' };
+  const { message } = startError(folder, ['/run'], { cwd: '/etc/passwd' });
+  assert.equal(message, 'working folder "/etc/passwd" is not a folder');
 });
 
 test('a process name with parentheses and spaces does not shift the fields', () => {

@@ -5,10 +5,10 @@ import { startError } from './start-error.ts';
 /** Sentence, code and hint for a program that could not be executed in a container. */
 export function execError(
   failure: StartFailure,
-  container: { id: string; argv: readonly string[] },
+  container: { id: string; argv: readonly string[]; cwd: string | undefined },
 ): HearthError {
   const { errno, step } = failure;
-  const { argv, id } = container;
+  const { argv, cwd, id } = container;
   const details = { step, errno };
   // A process that has ended has no namespaces any more (setns(2))
   if (errno === 'ESRCH') {
@@ -28,7 +28,7 @@ export function execError(
     const hint = 'the container may have ended, or have no memory left';
     return new HearthError('StartFailed', message, { hint, details });
   }
-  const error = startError(failure, argv);
+  const error = startError(failure, argv, { cwd });
   const hint = hintOf(error, failure);
   return new HearthError(error.code, error.message, {
     ...(hint === undefined ? {} : { hint }),

@@ -46,7 +46,7 @@ export class ContainerExecs {
     } catch (error) {
       this.#count -= 1;
       if (!(error instanceof StartRefused)) throw error;
-      throw execError(error.failure, { id, argv: spec.argv });
+      throw execError(error.failure, { id, argv: spec.argv, cwd: spec.cwd });
     }
   }
 

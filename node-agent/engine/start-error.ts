@@ -6,28 +6,45 @@ import { shortage } from './shortage.ts';
 
 const UNSUPPORTED = ['ENOSYS', 'EOPNOTSUPP'];
 
-/** Sentence, code and hint for a start that failed. */
-export function startError(failure: StartFailure, argv: readonly string[]): HearthError {
+/** Sentence, code and hint for a start that failed; `cwd` is the folder it was to begin in. */
+export function startError(
+  failure: StartFailure,
+  argv: readonly string[],
+  { cwd }: { cwd?: string | undefined } = {},
+): HearthError {
   const details = { step: failure.step, errno: failure.errno };
   if (failure.step === 'execute') return executeError(failure, argv, details);
   const ofMount = mountError(failure);
   if (ofMount !== undefined) return ofMount;
   const lacks = shortage(failure.errno, { reason: failure.step, details });
   if (lacks !== undefined) return lacks;
+  const folder = cwd === undefined ? undefined : folderError(failure, cwd);
+  if (folder !== undefined) return folder;
   const message = `cannot start: ${failure.step}: ${failure.message}`;
   if (UNSUPPORTED.includes(failure.errno)) {
     const hint = '`hearth doctor` says what the engine needs of the kernel';
     return new HearthError('KernelUnsupported', message, { hint, details });
-  }
-  if (failure.step === 'enter working folder' && failure.errno === 'ENOENT') {
-    const hint = 'WORKDIR names a folder that the image does not have';
-    return new HearthError('StartFailed', message, { hint, details });
   }
   if (['ELOOP', 'ENOTDIR'].includes(failure.errno) && failure.step === 'mount over the root') {
     const hint = '/proc, /sys and /dev of the image must be folders, not links or files';
     return new HearthError('StartFailed', message, { hint, details });
   }
   return new HearthError('StartFailed', message, { details });
+}
+
+const FOLDER_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist in the image',
+  ENOTDIR: 'is not a folder',
+  EACCES: 'may not be entered by the container’s user',
+};
+
+function folderError({ step, errno }: StartFailure, cwd: string): HearthError | undefined {
+  const fault = FOLDER_FAULTS[errno];
+  if (step !== 'enter working folder' || fault === undefined) return undefined;
+  return new HearthError('StartFailed', `working folder "${cwd}" ${fault}`, {
+    hint: 'check WORKDIR, or the working folder that was asked for',
+    details: { step, errno },
+  });
 }
 
 type Details = Record<string, unknown>;

@@ -31,7 +31,8 @@ export function addNamedRoutes(
     present(networks.get(params.name), 'network', params.name),
   );
   app.delete<NameParams>('/v1/networks/:name', async ({ params }, reply) => {
-    await networks.remove(params.name);
+    const { name } = present(networks.get(params.name), 'network', params.name);
+    await networks.remove(name);
     return reply.code(204).send();
   });
 }
