@@ -28,7 +28,14 @@ export function addArchiveRoutes(app: FastifyInstance, directory: Directory): vo
       const query = queryOf(request.query, ['path', 'keepIds']);
       const keepIds = flagIn(query.keepIds, 'keepIds');
       const container = directory.running(request.params.id, 'copy into');
-      await container.copyIn(pathIn(query.path), request.raw, { keepIds });
+      const path = pathIn(query.path);
+      try {
+        await container.copyIn(path, request.raw, { keepIds });
+      } catch (error) {
+        // What is left of the archive nobody reads: no request can follow it on this connection
+        void reply.header('connection', 'close');
+        throw error;
+      }
       return reply.code(204).send();
     });
   });
