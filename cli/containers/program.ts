@@ -24,7 +24,7 @@ function addRun(program: Command, run: Run): void {
   program
     .command('run')
     .description('run a container of an image of the registry')
-    .argument('<image>', 'NAME:TAG or NAME@DIGEST in the platform’s registry')
+    .argument('<image>', 'NAME:TAG or NAME@DIGEST in the platform’s registry; or a function’s name')
     .argument('[program...]', 'in place of the image’s own, with its arguments')
     .option('-d, --detach', 'print its id and leave it')
     .addOption(new Option('-i, --interactive').hideHelp())
@@ -149,7 +149,7 @@ function addContainerGroup(program: Command, run: Run): void {
   addLogs(group, run);
   group
     .command('wait')
-    .description('print the exit code once it has ended')
+    .description('print the exit codes once they have ended')
     .argument('<ids...>', 'ids or names')
     .option(...NODE)
     .action((ids, flags, command) =>

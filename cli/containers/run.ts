@@ -3,6 +3,7 @@ import type { ContainerInfo, RunContainerRequest } from '../../lib/container-api
 import { HearthError } from '../../lib/errors.ts';
 import type { LogLine } from '../../lib/log-line.ts';
 import { cleanLine } from '../clean-text.ts';
+import { onClosedPipe } from '../closed-pipe.ts';
 import { connect } from '../connection.ts';
 import type { ApiClient } from '../http.ts';
 import { onInterrupt } from '../interrupts.ts';
@@ -61,6 +62,12 @@ async function attach(context: Context, api: ApiClient, attached: Attached): Pro
     () => stop('stop'),
     () => stop('kill'),
   );
+  // `hearth run IMAGE yes | head`: nobody wants the rest
+  let isUnread = false;
+  const forgetPipe = onClosedPipe(() => {
+    isUnread = true;
+    stop('stop');
+  });
   try {
     await showOutput(context, api, container);
     const ended = await waitForEnd(api, container);
@@ -68,9 +75,10 @@ async function attach(context: Context, api: ApiClient, attached: Attached): Pro
     if (ended.oomKilled === true) {
       context.terminal.err(`${container.name} ran out of memory; --memory gives it more\n`);
     }
-    return exitCodeOf(ended);
+    return isUnread ? 0 : exitCodeOf(ended);
   } finally {
     forget();
+    forgetPipe();
   }
 }
 

@@ -3,7 +3,13 @@ import type { ContainerCgroup } from './container-cgroup.ts';
 import type { Emit } from './container-events.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import type { EngineAction, EngineEvent } from './engine-event.ts';
-import { type AlarmState, alarmsOf, type LimitCounts, QUIET } from './resource-alarm.ts';
+import {
+  type AlarmState,
+  alarmsOf,
+  isDiskFull,
+  type LimitCounts,
+  QUIET,
+} from './resource-alarm.ts';
 
 /** Says when a container meets its limits. It costs three small reads a look, and nothing between. */
 export class ContainerAlarm {
@@ -42,8 +48,7 @@ export class ContainerAlarm {
   #diskFull(pid: number): boolean {
     if (this.#spec.upperDir !== undefined) return false;
     try {
-      const { bavail, ffree, files } = statfsSync(`/proc/${pid}/root`);
-      return bavail === 0 || (files > 0 && ffree === 0);
+      return isDiskFull(statfsSync(`/proc/${pid}/root`));
     } catch {
       return false;
     }

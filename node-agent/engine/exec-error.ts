@@ -38,7 +38,7 @@ export function execError(
 
 /** A start's hints speak of the image's instructions. */
 function hintOf(error: HearthError, failure: StartFailure): string | undefined {
-  if (failure.step === 'enter working folder') return 'the container has no such folder';
+  if (failure.step === 'enter working folder') return undefined;
   if (error.code === 'EntrypointNotFound' && failure.errno === 'ENOENT' && failure.found !== true) {
     return 'check the command against the files that the container has';
   }

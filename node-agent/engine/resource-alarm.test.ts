@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AlarmState, alarmsOf, type LimitCounts, QUIET } from './resource-alarm.ts';
+import {
+  type AlarmState,
+  alarmsOf,
+  isDiskFull,
+  type LimitCounts,
+  QUIET,
+} from './resource-alarm.ts';
 
 /** Actions of each look in turn. */
 function looks(...counts: Partial<LimitCounts>[]): string[][] {
@@ -34,4 +40,13 @@ test('several limits at once are said together', () => {
   assert.deepEqual(looks({ oomKills: 1, forksRefused: 1, diskFull: true }), [
     ['oom', 'pids-limit', 'disk-limit'],
   ]);
+});
+
+test('a disk is full before its last block is taken, or when it has no inode left', () => {
+  const fs = { bavail: 1000, bsize: 4096, files: 100, ffree: 50 };
+  assert.equal(isDiskFull(fs), false);
+  // What dd bs=1M leaves of an ext4 of 64 MiB
+  assert.equal(isDiskFull({ ...fs, bavail: 6 }), true);
+  assert.equal(isDiskFull({ ...fs, ffree: 0 }), true);
+  assert.equal(isDiskFull({ ...fs, files: 0, ffree: 0 }), false);
 });

@@ -12,6 +12,22 @@ export interface AlarmState extends LimitCounts {
   forking: boolean;
 }
 
+/**
+ * A write that does not fit fails as a whole and leaves what is too small for it: programs write up to 64 KiB at
+ * once, and ext4 keeps the last blocks for its own tables.
+ */
+const DISK_LEFT_BYTES = 64 * 1024;
+
+/** Whether a file system has no room for a further file, by what statfs(2) says of it. */
+export function isDiskFull(fs: {
+  bavail: number;
+  bsize: number;
+  files: number;
+  ffree: number;
+}): boolean {
+  return fs.bavail * fs.bsize < DISK_LEFT_BYTES || (fs.files > 0 && fs.ffree === 0);
+}
+
 /** Of a container that has met none. */
 export const QUIET: AlarmState = { oomKills: 0, forksRefused: 0, diskFull: false, forking: false };
 

@@ -33,7 +33,7 @@ export function startError(
 }
 
 const FOLDER_FAULTS: Readonly<Record<string, string>> = {
-  ENOENT: 'does not exist in the image',
+  ENOENT: 'does not exist in the container',
   ENOTDIR: 'is not a folder',
   EACCES: 'may not be entered by the container’s user',
 };

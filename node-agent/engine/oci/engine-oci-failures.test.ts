@@ -79,7 +79,7 @@ describe('what goes wrong with containers of runc', { skip }, () => {
 
   test('a working folder that is not there is told as such', async () => {
     const error = await refused(start(['true'], { cwd: '/nope' }));
-    assert.equal(error.message, 'working folder "/nope" does not exist in the image');
+    assert.equal(error.message, 'working folder "/nope" does not exist in the container');
     const link = await refused(start(['true'], { cwd: '/proc/self/fd/7' }));
     assert.match(link.message, /working folder/);
   });
