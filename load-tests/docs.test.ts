@@ -30,3 +30,30 @@ test('docs/metrics.md names the metrics that there are', () => {
     [],
   );
 });
+
+test('docs/security.md names tests that there are, and each has the hole’s name', () => {
+  const text = readFileSync(join(packageRoot, 'docs/security.md'), 'utf8');
+  const rows = text.split('\n').filter((line) => line.startsWith('| CVE-'));
+  const missing = rows.flatMap((row) => {
+    const [, names = '', , files = ''] = row.split('|');
+    const tests = [...files.matchAll(/`([^`]+)`/g)].map(([, file = '']) =>
+      readFileSync(join(packageRoot, file), 'utf8'),
+    );
+    return names.split(',').flatMap((name) => {
+      const isThere = tests.length > 0 && tests.some((test) => test.includes(name.trim()));
+      return isThere ? [] : [name.trim()];
+    });
+  });
+  assert.deepEqual(missing, []);
+  assert.ok(rows.length > 15);
+  const files = [...FOLDERS, 'load-tests'].flatMap((folder) =>
+    readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' }),
+  );
+  for (const [, kind, word = ''] of text.matchAll(/`npm (test|run faults) -- ([^`]+)`/g)) {
+    const end = kind === 'test' ? '.test.ts' : '.faults.ts';
+    assert.ok(
+      files.some((file) => file.includes(word) && file.endsWith(end)),
+      word,
+    );
+  }
+});
