@@ -80,7 +80,11 @@ const SOCK_TYPE_MASK = 0xf;
  */
 const INTERNET_PROTOCOLS = [0, 1, 6, 17, 58, 262];
 const NETLINK_ROUTE = 0;
-const [TIOCSTI, TIOCLINUX] = [0x5412, 0x541c];
+/**
+ * TIOCSTI and TIOCLINUX push characters into a terminal's input (CVE-2019-10063, CVE-2023-28100); TIOCSETD
+ * makes the kernel load a line discipline, of which some were doors (CVE-2023-6546).
+ */
+const TERMINAL_REQUESTS = [0x5412, 0x541c, 0x5423];
 /** NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
 const CLONE_NAMESPACE_FLAGS = 0x7e020000;
 /** Linux, 32-bit uname, no address randomisation, both, and "only tell me". */
@@ -98,7 +102,7 @@ const REQUEST_BLOCK_MASK = 0xfffffff0;
 export const LISTENER_RULES: Readonly<Record<string, ArgumentRule>> = {
   ioctl: {
     refuseIf: [
-      { argument: 1, oneOf: [TIOCSTI, TIOCLINUX] },
+      { argument: 1, oneOf: TERMINAL_REQUESTS },
       { argument: 1, mask: REQUEST_BLOCK_MASK, oneOf: INTERFACE_REQUESTS },
     ],
   },
@@ -106,8 +110,7 @@ export const LISTENER_RULES: Readonly<Record<string, ArgumentRule>> = {
 
 /** Syscalls that depend on their arguments. The kernel reads these as 32 bits, so the filter does. */
 export const SECCOMP_RULES: Readonly<Record<string, ArgumentRule>> = {
-  // Characters pushed into a terminal's input: CVE-2019-10063, CVE-2023-28100
-  ioctl: { refuseIf: [{ argument: 1, oneOf: [TIOCSTI, TIOCLINUX] }] },
+  ioctl: { refuseIf: [{ argument: 1, oneOf: TERMINAL_REQUESTS }] },
   clone: { allowIf: [[{ argument: 0, mask: CLONE_NAMESPACE_FLAGS, oneOf: [0] }]] },
   personality: { allowIf: [[{ argument: 0, oneOf: PERSONALITIES }]] },
   socketpair: { allowIf: [[{ argument: 0, oneOf: [AF_UNIX] }]] },

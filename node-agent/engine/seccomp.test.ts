@@ -73,7 +73,7 @@ for (const arch of ['x64', 'arm64'] as const) {
   });
 
   test(`ioctl is compared by its low 32 bits on ${arch}`, () => {
-    for (const request of [0x5412n, 0x541cn, 0x1_0000_5412n]) {
+    for (const request of [0x5412n, 0x541cn, 0x5423n, 0x1_0000_5412n]) {
       assert.equal(judge(arch, 'ioctl', [0, request]), 'EPERM');
     }
     assert.equal(judge(arch, 'ioctl', [0, 0x5401]), 'allow');

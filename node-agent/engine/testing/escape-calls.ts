@@ -20,7 +20,7 @@ const SIGCHLD = 17;
 const AT_FDCWD = 0xffffff9c;
 const [S_IFBLK, S_IFCHR] = [0o060666, 0o020666];
 const HIGH = 1n << 32n;
-const [TIOCSTI, TIOCLINUX] = [0x5412, 0x541c];
+const TERMINAL_REQUESTS = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c, TIOCSETD: 0x5423 };
 const X32_GETPID = 0x40000000 + 39;
 
 /** Those of unshare(2); clone(2) takes all but NEWTIME, which lies in its exit signal. */
@@ -147,86 +147,128 @@ const FAMILIES_ALLOWED = [1, 2, 10, 16];
 
 const PLAIN = { isOpenBare: false, isNew: false } as const;
 
-/** Every row for this architecture; names that it lacks are left out. */
-export function callRows(arch: EngineArch): CallRow[] {
-  const numbers = syscallNumbers(arch);
-  const row = (
-    [name, ...args]: Call,
-    more: Partial<CallRow> & Pick<CallRow, 'required'>,
-  ): CallRow[] => {
-    const number = numbers.get(name);
-    if (number === undefined) return [];
-    const probe = [number, ...args].join(',');
-    return [{ ...PLAIN, title: `${name}(${args.join(', ')})`, probe, ...more }];
-  };
-  const refused = (call: Call, more: Partial<CallRow> = {}) =>
-    row(call, { required: 'EPERM', ...more });
-  const allowed = (call: Call, more: Partial<CallRow> = {}) =>
-    row(call, { required: 'OK', isOpenBare: true, ...more });
-  const socket = (title: string, args: readonly Argument[], more: Partial<CallRow> = {}) =>
-    refused(['socket', ...args], { title: `socket(${title})`, ...more });
+type More = Partial<CallRow>;
 
+/** Makes rows of calls; none for a name that this architecture lacks. */
+class RowMaker {
+  readonly #numbers: ReadonlyMap<string, number>;
+
+  constructor(arch: EngineArch) {
+    this.#numbers = syscallNumbers(arch);
+  }
+
+  refused(call: Call, more: More = {}): CallRow[] {
+    return this.#row(call, { ...PLAIN, required: 'EPERM', ...more });
+  }
+
+  missing(call: Call): CallRow[] {
+    return this.#row(call, { ...PLAIN, required: 'ENOSYS' });
+  }
+
+  allowed(call: Call, more: More = {}): CallRow[] {
+    return this.#row(call, { ...PLAIN, required: 'OK', isOpenBare: true, ...more });
+  }
+
+  socket(title: string, args: readonly Argument[], more: More = {}): CallRow[] {
+    return this.refused(['socket', ...args], { title: `socket(${title})`, ...more });
+  }
+
+  #row(
+    [name, ...args]: Call,
+    rest: Omit<CallRow, 'title' | 'probe'> & { title?: string },
+  ): CallRow[] {
+    const number = this.#numbers.get(name);
+    if (number === undefined) return [];
+    const title = `${name}(${args.join(', ')})`;
+    return [{ title, probe: [number, ...args].join(','), ...rest }];
+  }
+}
+
+/** Every row for this architecture. */
+export function callRows(arch: EngineArch): CallRow[] {
+  const make = new RowMaker(arch);
   return [
-    ...Object.entries(NAMESPACES).flatMap(([title, flag]) => [
-      ...refused(['unshare', flag], {
-        title: `unshare(${title})`,
-        isOpenBare: title === 'CLONE_NEWUSER',
-      }),
-      ...(title === 'CLONE_NEWTIME'
-        ? []
-        : [
-            ...refused(['clone', flag | SIGCHLD], {
-              title: `clone(${title})`,
-              isOpenBare: title === 'CLONE_NEWUSER',
-            }),
-            ...refused(['clone', BigInt(flag | SIGCHLD) | (HIGH << 8n)], {
-              title: `clone(${title} and a high bit)`,
-            }),
-          ]),
-    ]),
-    ...row(['clone3', 0, 0], { required: 'ENOSYS' }),
-    ...REFUSED.flatMap((name) => refused([name, 0, 0, 0], { title: name })),
-    ...REFUSED_NEW.flatMap((name) => refused([name, 0, 0, 0], { title: name, isNew: true })),
-    ...REFUSED_THAT_WORK.flatMap((call) => refused(call, { isOpenBare: true })),
-    ...REFUSED_BY_EITHER.flatMap((call) => refused(call)),
-    ...ALLOWED.flatMap((call) => allowed(call)),
+    ...namespaceRows(make),
+    ...REFUSED.flatMap((name) => make.refused([name, 0, 0, 0], { title: name })),
+    ...REFUSED_NEW.flatMap((name) => make.refused([name, 0, 0, 0], { title: name, isNew: true })),
+    ...REFUSED_THAT_WORK.flatMap((call) => make.refused(call, { isOpenBare: true })),
+    ...REFUSED_BY_EITHER.flatMap((call) => make.refused(call)),
+    ...ALLOWED.flatMap((call) => make.allowed(call)),
+    ...socketRows(make),
+    ...familyRows(make),
+    ...terminalRows(make),
+    // The kernel's own refusal: a user namespace makes no devices
+    ...make.refused(['mknodat', AT_FDCWD, 's/tmp/b', S_IFBLK, 0x800], {
+      title: 'mknod of a block device',
+    }),
+    ...make.refused(['mknodat', AT_FDCWD, 's/tmp/c', S_IFCHR, 0x101], {
+      title: 'mknod of /dev/mem',
+    }),
+    ...(arch === 'x64' ? otherDoors() : []),
+  ];
+}
+
+function namespaceRows(make: RowMaker): CallRow[] {
+  const rows = Object.entries(NAMESPACES).flatMap(([title, flag]) => {
+    const isOpenBare = title === 'CLONE_NEWUSER';
+    const unshare = make.refused(['unshare', flag], { title: `unshare(${title})`, isOpenBare });
+    if (title === 'CLONE_NEWTIME') return unshare;
+    const [low, high] = [flag | SIGCHLD, BigInt(flag | SIGCHLD) | (HIGH << 8n)];
+    return [
+      ...unshare,
+      ...make.refused(['clone', low], { title: `clone(${title})`, isOpenBare }),
+      ...make.refused(['clone', high], { title: `clone(${title} and a high bit)` }),
+    ];
+  });
+  return [...rows, ...make.missing(['clone3', 0, 0])];
+}
+
+function socketRows(make: RowMaker): CallRow[] {
+  const ping = { title: 'socket(AF_INET ping)', isOpenBare: false };
+  return [
     ...Object.entries(SOCKETS).flatMap(([title, args]) =>
-      allowed(['socket', ...args], { title: `socket(${title})` }),
+      make.allowed(['socket', ...args], { title: `socket(${title})` }),
     ),
-    ...allowed(['socket', HIGH + 2n, 1, 0], { title: 'socket(AF_INET and a high bit)' }),
+    ...make.allowed(['socket', HIGH + 2n, 1, 0], { title: 'socket(AF_INET and a high bit)' }),
+    ...make.allowed(['socket', 2, 2, 1], ping),
     ...Object.entries(NETLINK).flatMap(([title, protocol]) =>
-      socket(`AF_NETLINK ${title}`, [16, 3, protocol], {
+      make.socket(`AF_NETLINK ${title}`, [16, 3, protocol], {
         isOpenBare: NETLINK_OPEN_BARE[title] ?? false,
       }),
     ),
-    ...Object.entries(INTERNET_REFUSED).flatMap(([title, args]) => socket(title, args)),
-    ...allowed(['socket', 2, 2, 1], { title: 'socket(AF_INET ping)', isOpenBare: false }),
-    ...socket('AF_ALG and a high bit', [HIGH + 38n, 5, 0]),
-    ...Array.from({ length: LAST_FAMILY + 1 }, (_, family) => family)
-      .filter((family) => !FAMILIES_ALLOWED.includes(family))
-      .flatMap((family) => {
-        const name = FAMILIES[family];
-        if (name === undefined) return socket(`family ${family}`, [family, 1, 0]);
-        const isOpenBare = name === 'AF_VSOCK' ? 'if built' : false;
-        return [1, 2, 3, 5].flatMap((type) =>
-          socket(`${name}, type ${type}`, [family, type, 0], {
-            isOpenBare: type === 1 && isOpenBare,
-          }),
-        );
-      }),
-    ...refused(['socketpair', 40, 1, 0, '@'], { title: 'socketpair(AF_VSOCK)' }),
-    ...[TIOCSTI, TIOCLINUX].flatMap((request) => [
-      ...refused(['ioctl', 0, request, '@']),
-      ...refused(['ioctl', 0, HIGH + BigInt(request), '@']),
-      ...refused(['ioctl', 1, (HIGH << 31n) + BigInt(request), '@']),
-    ]),
-    // The kernel's own refusal: a user namespace makes no devices
-    ...refused(['mknodat', AT_FDCWD, 's/tmp/b', S_IFBLK, 0x800], {
-      title: 'mknod of a block device',
-    }),
-    ...refused(['mknodat', AT_FDCWD, 's/tmp/c', S_IFCHR, 0x101], { title: 'mknod of /dev/mem' }),
-    ...(arch === 'x64' ? otherDoors() : []),
+    ...Object.entries(INTERNET_REFUSED).flatMap(([title, args]) => make.socket(title, args)),
   ];
+}
+
+function familyRows(make: RowMaker): CallRow[] {
+  const families = Array.from({ length: LAST_FAMILY + 1 }, (_, family) => family);
+  const rows = families
+    .filter((family) => !FAMILIES_ALLOWED.includes(family))
+    .flatMap((family) => {
+      const name = FAMILIES[family];
+      if (name === undefined) return make.socket(`family ${family}`, [family, 1, 0]);
+      return [1, 2, 3, 5].flatMap((type) =>
+        make.socket(`${name}, type ${type}`, [family, type, 0], {
+          isOpenBare: name === 'AF_VSOCK' && type === 1 ? 'if built' : false,
+        }),
+      );
+    });
+  return [
+    ...rows,
+    ...make.socket('AF_ALG and a high bit', [HIGH + 38n, 5, 0]),
+    ...make.refused(['socketpair', 40, 1, 0, '@'], { title: 'socketpair(AF_VSOCK)' }),
+  ];
+}
+
+/** The kernel takes the low 32 bits of a request. */
+function terminalRows(make: RowMaker): CallRow[] {
+  return Object.entries(TERMINAL_REQUESTS).flatMap(([name, request]) =>
+    [0n, HIGH, HIGH << 31n].flatMap((bits) =>
+      make.refused(['ioctl', 0, bits + BigInt(request), '@'], {
+        title: `ioctl(${name}${bits === 0n ? '' : ` + 0x${bits.toString(16)}`})`,
+      }),
+    ),
+  );
 }
 
 /** Entries of x64 that have other numbers: the filter looks at the architecture first. */
