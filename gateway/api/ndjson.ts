@@ -7,9 +7,10 @@ export function sendLines(reply: FastifyReply, lines: AsyncIterable<string>): Fa
   return reply.send(Readable.from(lines, { objectMode: false }));
 }
 
-/** A signal that aborts when the reader is gone. */
+/** A signal that aborts when the reader is gone, also one that has gone already. */
 export function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
+  if (reply.raw.closed) gone.abort();
+  else reply.raw.once('close', () => gone.abort());
   return gone.signal;
 }

@@ -41,14 +41,17 @@ export async function forward(
       hint: 'end some: followed logs, stats and programs executed in containers each hold one',
     });
   }
+  const signal = goneSignal(reply);
+  // Who left while the node was looked for has closed, and will not again
+  signal.throwIfAborted();
   open++;
-  reply.raw.once('close', () => open--);
+  signal.addEventListener('abort', () => open--, { once: true });
   const method = request.method as 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
   const hasBody = chunked !== undefined || Number(length ?? 0) > 0;
   const headers = pick(REQUEST_FIELDS, request.headers);
   const { client, path } = target;
-  const options = { method, headers, signal: goneSignal(reply) };
+  const options = { method, headers, signal };
   const isExec = startsBeforeInput(request);
   const answer = isExec
     ? await client.duplex(path, { ...options, body: request.raw })
@@ -62,8 +65,9 @@ export async function forward(
 }
 
 /** An exec: the program begins, and may prompt, before anything is typed. */
-function startsBeforeInput(request: FastifyRequest): boolean {
-  return request.headers['hearth-exec'] !== undefined;
+function startsBeforeInput({ headers, routeOptions }: FastifyRequest): boolean {
+  const isExec = routeOptions.url?.endsWith('/exec') === true;
+  return isExec && headers['hearth-exec'] !== undefined;
 }
 
 type Fields = Readonly<Record<string, string | string[] | undefined>>;

@@ -20,7 +20,7 @@ const CONTAINER_ACTIONS = {
   HEAD: ['archive'],
 } as const;
 
-type Query = Record<string, string | undefined>;
+type Query = Record<string, string | string[] | undefined>;
 /** Which of the nodes a request without `?node=` means. */
 type Choose = (nodes: readonly NodeRecord[], named: string | undefined) => string;
 
@@ -92,10 +92,7 @@ function forwardTo(parts: NodeRouteParts, { request, reply, node }: Forwarded) {
   const { agents } = parts;
   const id = encodeURIComponent(idIn(request));
   const route = request.routeOptions.url ?? '';
-  const query = new URLSearchParams(request.query as Record<string, string>);
-  query.delete('node');
-  const search = query.size === 0 ? '' : `?${query}`;
-  const path = `${route.replace(':id', () => id)}${search}`;
+  const path = `${route.replace(':id', () => id)}${searchOf(request)}`;
   return forward(request, reply, { client: agents.streams(node), node, path });
 }
 
@@ -104,19 +101,21 @@ async function sendEvents(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { node, ...query } = request.query as Query;
-  if (query.since !== undefined && node === undefined) {
+  const { since } = request.query as Query;
+  const node = nodeIn(request);
+  if (since !== undefined && node === undefined) {
     throw new HearthError('BadRequest', 'since counts the events of one node', {
       hint: 'name it: ?node=NAME',
     });
   }
   const signal = AbortSignal.any([goneSignal(reply), parts.stopping]);
+  const path = `/v1/events${searchOf(request)}`;
   const names = liveNodes(parts).map(({ name }) => name);
   const meant = node === undefined ? names : [pickNode(liveNodes(parts), node)];
   return sendLines(
     reply,
     interleave(
-      meant.map((name) => eventsOf(parts, name, { query, signal })),
+      meant.map((name) => eventsOf(parts, name, { path, signal })),
       signal,
     ),
   );
@@ -126,21 +125,37 @@ async function sendEvents(
 async function* eventsOf(
   { agents, log }: NodeRouteParts,
   node: string,
-  options: { query: Query; signal: AbortSignal },
+  { path, signal }: { path: string; signal: AbortSignal },
 ): AsyncGenerator<EventInfo> {
   try {
-    yield* agents.streams(node).lines<EventInfo>('/v1/events', options);
+    yield* agents.streams(node).lines<EventInfo>(path, { signal });
   } catch (error) {
     // A wrong filter is the caller's to hear of; that is said by every node alike
     if (error instanceof HearthError && error.code === 'BadRequest') throw error;
-    if (!options.signal.aborted) log.warn({ node, err: error }, 'events of a node not read');
+    if (!signal.aborted) log.warn({ node, err: error }, 'events of a node not read');
   }
 }
 
-function idIn(request: FastifyRequest): string {
-  return (request.params as { id?: string }).id ?? '';
+/** What the node is asked besides; a key that is given twice stays so, for the node to refuse. */
+function searchOf(request: FastifyRequest): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(request.query as Query)) {
+    if (key === 'node') continue;
+    for (const text of [value ?? ''].flat()) search.append(key, text);
+  }
+  return search.size === 0 ? '' : `?${search}`;
 }
 
+/** @throws HearthError NotFound for dots, which in a URL would lead to another path */
+function idIn(request: FastifyRequest): string {
+  const { id = '' } = request.params as { id?: string };
+  if (id !== '.' && id !== '..') return id;
+  throw new HearthError('NotFound', `nothing is called "${id}"`);
+}
+
+/** @throws HearthError BadRequest when it is given more than once */
 function nodeIn(request: FastifyRequest): string | undefined {
-  return (request.query as Query).node;
+  const { node } = request.query as Query;
+  if (typeof node === 'object') throw new HearthError('BadRequest', 'node is given more than once');
+  return node;
 }

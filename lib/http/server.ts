@@ -51,6 +51,8 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     rewriteUrl: ({ url = '' }) => options.rewriteUrl?.(url) ?? url,
   });
   app.setErrorHandler((error, request, reply) => {
+    // That a caller left is no failure, and nobody is there who could be told
+    if (reply.raw.closed && isAbort(error)) return;
     const known = fromFastify(error);
     if (known.status >= 500) {
       options.log.error({ err: error, path: request.url, code: known.code }, 'request failed');
@@ -81,6 +83,10 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     return options.metrics.page();
   });
   return app;
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 /** A connection whose request ends after the close began would otherwise be kept alive for long. */

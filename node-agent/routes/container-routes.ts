@@ -4,7 +4,7 @@ import { parseRunRequest } from '../api/parse-run-request.ts';
 import { flagIn, numberIn, queryOf, signalIn } from '../api/queries.ts';
 import type { Containers } from '../containers/containers.ts';
 import type { Directory } from '../containers/directory.ts';
-import { notRunning, shuttingDown } from '../containers/faults.ts';
+import { notRunning } from '../containers/faults.ts';
 import { Readers } from './readers.ts';
 
 export interface ContainerRouteParts {
@@ -82,10 +82,10 @@ function addWaitRoute(app: FastifyInstance, directory: Directory): void {
   });
 }
 
-/** @throws HearthError ShuttingDown when nobody can be told any more */
+/** @throws HearthError ShuttingDown when the server closes, the signal's reason when nobody waits */
 async function endedBefore(ended: Promise<void>, signal: AbortSignal): Promise<void> {
   const over = Promise.withResolvers<never>();
-  const stop = (): void => over.reject(shuttingDown());
+  const stop = (): void => over.reject(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
   try {
     await Promise.race([ended, over.promise]);

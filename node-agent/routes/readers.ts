@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import { shuttingDown } from '../containers/faults.ts';
 
 /** From the word that the server closes until the connections do. */
 const END_MS = 500;
@@ -22,7 +23,7 @@ export class Readers {
 
   /** Ends all, for the server is closing: also those that would never read their end. */
   close(): void {
-    this.#closing.abort();
+    this.#closing.abort(shuttingDown());
     setTimeout(() => {
       for (const reply of this.#open) reply.raw.destroy();
     }, END_MS).unref();
