@@ -15,6 +15,11 @@ export interface CallOptions {
   headers?: Readonly<Record<string, string | string[]>>;
   /** A stream is sent as it is, anything else as JSON. */
   body?: unknown;
+  /**
+   * The headers leave at once. Node holds them back until the body's first bytes, which whoever is to type them
+   * at a prompt waits for.
+   */
+  headersFirst?: boolean;
   signal?: AbortSignal;
 }
 
@@ -91,6 +96,7 @@ export class ApiClient {
         resolve(answer);
       });
       request.on('error', (error) => reject(this.#unreachable(error, options.signal)));
+      if (options.headersFirst === true) request.flushHeaders();
       send(request, options.body).catch((error: unknown) => {
         // A body that nobody reads any more after the answer is no failure.
         if (!isAnswered) reject(error);
@@ -164,8 +170,6 @@ async function send(request: ClientRequest, body: unknown): Promise<void> {
   body.once('error', (error) => {
     broken = error;
   });
-  // Node would hold them back until the first bytes, which a program to be typed at waits for itself
-  request.flushHeaders();
   try {
     await pipeline(body, request);
   } catch {

@@ -47,11 +47,17 @@ export async function containerLogs(
   id: string,
   flags: LogsFlags & { node?: string },
 ): Promise<number> {
-  return show(context, { path: containerPath(id, 'logs'), query: { node: flags.node } }, flags);
+  return show(
+    context,
+    { path: containerPath(id, 'logs'), isOne: true, query: { node: flags.node } },
+    flags,
+  );
 }
 
 interface Source {
   path: string;
+  /** Lines of one container need not say whose they are. */
+  isOne?: boolean;
   query: { node?: string | undefined };
 }
 
@@ -62,7 +68,10 @@ async function show(context: Context, source: Source, flags: LogsFlags): Promise
     () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
     () => process.exit(130),
   );
-  const print = printer(context, flags.timestamps === true);
+  const print = printer(context, {
+    timestamps: flags.timestamps === true,
+    names: source.isOne !== true,
+  });
   try {
     const reading = { ...source, tail, follow: flags.follow === true, print };
     await read(connect(context), reading, interrupted);
@@ -119,7 +128,13 @@ function parseTail(text: string | undefined): number {
 
 const COLORS = ['cyan', 'magenta', 'blue', 'yellow', 'green'] as const;
 
-function printer(context: Context, timestamps: boolean): (line: LogLine) => void {
+interface Printing {
+  timestamps: boolean;
+  /** Whose a line is. */
+  names: boolean;
+}
+
+function printer(context: Context, { timestamps, names }: Printing): (line: LogLine) => void {
   const { terminal } = context;
   if (context.json) return (line) => terminal.out(`${JSON.stringify(line)}\n`);
   const colors = new Map<string, (typeof COLORS)[number]>();
@@ -131,6 +146,6 @@ function printer(context: Context, timestamps: boolean): (line: LogLine) => void
     const shown = paint ? styleText(color, who, { validateStream: false }) : who;
     const time = timestamps ? `${new Date(line.timeMs).toISOString()} ` : '';
     const mark = line.stream === 'system' ? '* ' : '';
-    terminal.out(`${time}${shown} ${mark}${cleanLine(line.text)}\n`);
+    terminal.out(`${time}${names ? `${shown} ` : ''}${mark}${cleanLine(line.text)}\n`);
   };
 }

@@ -11,6 +11,7 @@ import type { ApiClient } from '../http.ts';
 import type { Context } from '../options.ts';
 import { type CopyPlan, landing, parseCopy } from './copy-plan.ts';
 import { containerPath, findContainer } from './find-container.ts';
+import { localFault, unreadable } from './local-fault.ts';
 import { unpackInto } from './unpack-into.ts';
 import { walkTree } from './walk-tree.ts';
 
@@ -38,7 +39,19 @@ export async function copy(
   const plan = parseCopy(source, target);
   const api = connect(context);
   const container = await findContainer(api, plan.container, flags.node);
-  const followLink = flags.followLink === true;
+  try {
+    await copyPlanned(api, container, { ...plan, followLink: flags.followLink === true });
+  } catch (error) {
+    throw localFault(error);
+  }
+  return 0;
+}
+
+async function copyPlanned(
+  api: ApiClient,
+  container: ContainerInfo,
+  { followLink, ...plan }: CopyPlan & { followLink: boolean },
+): Promise<void> {
   if (plan.kind === 'out') {
     const inside = followLink ? await linkTarget(api, container, plan.inside) : plan.inside;
     await copyOut(api, container, { ...plan, inside });
@@ -46,7 +59,6 @@ export async function copy(
     const local = followLink && plan.local !== '-' ? await realPath(plan.local) : plan.local;
     await copyIn(api, container, { ...plan, local, name: basename(resolve(plan.local)) });
   }
-  return 0;
 }
 
 async function copyOut(api: ApiClient, container: ContainerInfo, plan: CopyPlan): Promise<void> {
@@ -163,9 +175,4 @@ function statOf(header: string | string[] | undefined): PathStat {
   } catch {
     throw new HearthError('ResponseInvalid', 'the node did not say what stands at the path');
   }
-}
-
-function unreadable(path: string, error: unknown): HearthError {
-  const why = errnoCode(error) === 'ENOENT' ? 'no such file or folder' : (error as Error).message;
-  return usageError(`cannot read ${path}: ${why}`);
 }

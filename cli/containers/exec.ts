@@ -46,6 +46,7 @@ export async function exec(
       query: { node: container.node },
       headers: { 'hearth-exec': Buffer.from(JSON.stringify(request)).toString('base64url') },
       body: input,
+      headersFirst: true,
       signal: interrupted.signal,
     });
     const execId = String(answer.headers['hearth-exec-id'] ?? '');

@@ -14,7 +14,7 @@ export async function pruneContainers(
   const { containers } = await api.json<{ containers: ContainerInfo[] }>('/v1/containers');
   const ended = containers.filter((container) => isPrunable(container, flags.node));
   if (ended.length === 0) return 0;
-  const question = `remove ${ended.length} containers that have ended, and their logs?`;
+  const question = `remove ${ended.map(({ name }) => name).join(', ')} with what they wrote?`;
   if (flags.force !== true && !(await confirm(question))) {
     throw usageError('nothing was removed', 'answer y, or pass --force');
   }

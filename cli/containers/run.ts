@@ -88,6 +88,8 @@ async function showOutput(context: Context, api: ApiClient, container: Container
     if (context.json) context.terminal.out(`${JSON.stringify(line)}\n`);
     else if (line.stream === 'stdout') process.stdout.write(shown(process.stdout, line.text));
     else if (line.stream === 'stderr') process.stderr.write(shown(process.stderr, line.text));
+    // What is missing, and why
+    else context.terminal.err(`* ${cleanLine(line.text)}\n`);
   }
 }
 

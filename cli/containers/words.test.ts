@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildProgram } from '../program.ts';
 import { landing, parseCopy } from './copy-plan.ts';
+import { dockerHint } from './docker-words.ts';
 import { ExecFrames } from './exec-frames.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { runRequest } from './run-request.ts';
 import { separateCommand } from './separate-command.ts';
 
@@ -82,6 +84,7 @@ test('a copy names one side in a container', () => {
     contentsOnly: false,
   });
   assert.equal(parseCopy('./a:b', 'web:').inside, '/');
+  assert.equal(parseCopy('web:etc/hosts', '.').inside, '/etc/hosts');
   assert.equal(parseCopy('dir/.', 'web:/srv').contentsOnly, true);
   assert.throws(() => parseCopy('a', 'b'), /neither is NAME:PATH/);
   assert.throws(() => parseCopy('a:/x', 'b:/y'), /both are NAME:PATH/);
@@ -120,6 +123,27 @@ test('a copy lands by the rules of docker cp', () => {
     const found = landing({ ...copy, ...more });
     assert.equal('path' in found ? found.path : found.fault, expected, what);
   }
+});
+
+test('a docker word that Hearth lacks is told what serves, and never hides a command', () => {
+  const commands = buildProgram(() => {}).commands.flatMap((one) => [one.name(), ...one.aliases()]);
+  assert.match(dockerHint('build') ?? '', /hearth deploy/);
+  assert.equal(dockerHint('constructor'), undefined);
+  for (const command of commands) assert.equal(dockerHint(command), undefined, command);
+});
+
+test('run has no terminal to give', () => {
+  for (const flags of [{ tty: true }, { interactive: true }]) {
+    assert.throws(() => runRequest('box:1', ['sh'], flags), /no -i and no -t/);
+  }
+  assert.equal(separated('run -it box:1 sh -c x'), 'run -it box:1 -- sh -c x');
+  assert.equal(separated('container run --rm box:1 ls -l'), 'container run --rm box:1 -- ls -l');
+});
+
+test('exit codes are a shell’s', () => {
+  assert.equal(exitCodeOf({ exitCode: 3 }), 3);
+  assert.equal(exitCodeOf({ signal: 9 }), 137);
+  assert.equal(exitCodeOf({}), 1);
 });
 
 test('flags of run become a request; every bad number is told', () => {

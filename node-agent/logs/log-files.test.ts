@@ -114,6 +114,20 @@ test('tail and follow together show each line exactly once', async () => {
   assert.ok(log.idle);
 });
 
+test('who wants all lines is told when there are more than are given', async () => {
+  const log = newLog();
+  for (let i = 0; i < 5; i++) log.append(line(`${i}`));
+  const read = async (tail: number): Promise<string[]> => {
+    const chunks: string[] = [];
+    const { signal } = new AbortController();
+    const options = { of: HELLO, tail, tellsCut: true, follow: false, signal };
+    for await (const chunk of streamLog(log, options)) chunks.push(chunk);
+    return textsOf(chunks);
+  };
+  assert.deepEqual(await read(3), ['… earlier lines not shown (limit 3)', '2', '3', '4']);
+  assert.deepEqual(await read(6), ['0', '1', '2', '3', '4']);
+});
+
 test('a silent follower gets empty lines, and ends when it is gone', async () => {
   const log = newLog();
   const over = new AbortController();

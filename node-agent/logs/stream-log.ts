@@ -7,6 +7,8 @@ export interface StreamLogOptions {
   of: Pick<LogLine, 'functionName' | 'instanceId'>;
   /** Lines of the past. */
   tail: number;
+  /** Says so when the past has more lines than `tail`: for readers who want all of them. */
+  tellsCut?: boolean;
   /** Go on with each new line until `signal` aborts. */
   follow: boolean;
   signal: AbortSignal;
@@ -40,7 +42,11 @@ export async function* streamLog(log: LogFiles, options: StreamLogOptions): Asyn
   try {
     // A follower's headers go out with the first byte, though nothing is written yet.
     if (follow) yield '\n';
-    yield* await past;
+    const lines = await past;
+    if (options.tellsCut === true && lines.length === options.tail) {
+      yield note(options.of, `… earlier lines not shown (limit ${options.tail})`);
+    }
+    yield* lines;
     while (follow && !signal.aborted) {
       const texts = queue.take();
       if (texts.length > 0) yield texts.join('');
@@ -54,7 +60,10 @@ export async function* streamLog(log: LogFiles, options: StreamLogOptions): Asyn
 }
 
 function slowReader(of: StreamLogOptions['of'], dropped: number): string {
-  const text = `… ${dropped} lines not shown: the reader is slower than the writer`;
+  return note(of, `… ${dropped} lines not shown: the reader is slower than the writer`);
+}
+
+function note(of: StreamLogOptions['of'], text: string): string {
   const line: LogLine = { timeMs: Date.now(), ...of, stream: 'system', text };
   return `${JSON.stringify(line)}\n`;
 }

@@ -48,9 +48,10 @@ function send(reply: FastifyReply, { source, query, readers }: Sending): Fastify
   const follow = flagIn(asked.follow, 'follow');
   // Who asks since when means all since then
   const tail = tailIn(asked.tail ?? (sinceMs > 0 ? 'all' : undefined));
+  const tellsCut = asked.tail === 'all';
   const isWanted = (line: LogLine): boolean => line.timeMs >= sinceMs && isSource(line);
   const signal = follow ? readers.enter(reply) : new AbortController().signal;
-  return sendLines(reply, streamLog(files, { ...rest, tail, follow, isWanted, signal }));
+  return sendLines(reply, streamLog(files, { ...rest, tail, tellsCut, follow, isWanted, signal }));
 }
 
 /** A container's own log; of an instance, its lines in its function's, also after its end. */
