@@ -91,8 +91,9 @@ function rowOf(fact: Fact, place: ProbedPlace): FactRow {
         ['absent', 'empty', 'null'].includes(value) || REFUSED.test(value),
       );
     case 'first':
-    case 'other':
       return row('refused', name === 'self' || value === 'nothing' || REFUSED.test(value));
+    case 'other':
+      return row('refused', ['nothing', 'own'].includes(value) || REFUSED.test(value));
     case 'self':
       if (name === 'hostname') return equals(place.hostname);
       if (name === 'tty' && place.hasTerminal === true) return equals('OK');
