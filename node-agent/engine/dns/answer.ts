@@ -34,12 +34,20 @@ export interface Query {
 /** What is wrong with a packet: a code to answer, or undefined where nothing can be answered. */
 export type QueryFault = { id: number; code: ResponseCode } | undefined;
 
+/**
+ * Beside its question a query has what says how it may be answered: EDNS, a signature (RFC 6891,
+ * RFC 8945). Whatever else it announced would be read too, and names in 64 KiB take 80 ms to read.
+ */
+const ADDITIONALS_MAX = 2;
+const QUERY_BYTES_MAX = 4096;
+
 /** Reads one packet of a stranger. */
 export function readQuery(packet: Buffer): { query: Query } | { fault: QueryFault } {
   // An answer, which is never answered
   if (packet.length < HEADER_BYTES || ((packet[2] ?? 0) & 0x80) !== 0) return { fault: undefined };
   const id = packet.readUInt16BE(0);
   if (((packet[2] ?? 0) & 0x78) !== 0) return { fault: { id, code: NOT_IMPLEMENTED } };
+  if (!isPlain(packet)) return { fault: { id, code: FORMAT_ERROR } };
   let decoded: DecodedPacket;
   try {
     decoded = decode(packet);
@@ -54,6 +62,15 @@ export function readQuery(packet: Buffer): { query: Query } | { fault: QueryFaul
   const isRecursive = ((decoded.flags ?? 0) & RECURSION_DESIRED) !== 0;
   const { name, type } = question;
   return { query: { id, name, type, question, isRecursive, udpBytesMax: udpBytes(decoded) } };
+}
+
+/** Whether there is little to read in it: RFC 1035 4.1.1, the four counts. */
+function isPlain(packet: Buffer): boolean {
+  const [questions, answers, authorities, additionals = 0] = [4, 6, 8, 10].map((at) =>
+    packet.readUInt16BE(at),
+  );
+  const isQuestion = questions === 1 && answers === 0 && authorities === 0;
+  return isQuestion && additionals <= ADDITIONALS_MAX && packet.length <= QUERY_BYTES_MAX;
 }
 
 /**

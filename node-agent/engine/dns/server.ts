@@ -40,13 +40,14 @@ export class DnsServer {
   readonly #streams = new Set<Socket>();
   readonly #datagrams: DatagramSocket;
   readonly #server: Server;
+  #isClosed = false;
 
   constructor(options: DnsServerOptions) {
     this.#options = options;
     this.#datagrams = createSocket('udp4');
     this.#datagrams.on('message', (packet, { address, port }) => {
       void this.#answer(packet, { source: address, stream: false }).then((answer) => {
-        if (answer !== undefined) this.#datagrams.send(answer, port, address, () => {});
+        if (answer !== undefined) this.#send(answer, { address, port });
       });
     });
     this.#server = createServer((socket) => this.#serve(socket));
@@ -68,6 +69,7 @@ export class DnsServer {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const socket of this.#streams) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     try {
@@ -91,11 +93,19 @@ export class DnsServer {
     socket.on('data', async (chunk) => {
       for (const packet of frames.push(chunk)) {
         const answer = await this.#answer(packet, { source, stream: true });
-        // One that asks and never reads is not served for ever
-        if (socket.writableLength > STREAM_UNREAD_BYTES_MAX) socket.destroy();
-        else if (answer !== undefined && !socket.destroyed) socket.write(frame(answer));
+        // What gets no answer costs time all the same, and one that never reads is not served for ever
+        const isServed = answer !== undefined && socket.writableLength <= STREAM_UNREAD_BYTES_MAX;
+        if (!isServed) socket.destroy();
+        if (!isServed || socket.destroyed) return;
+        socket.write(frame(answer));
       }
     });
+  }
+
+  /** A network may be gone by the time of an answer, and a packet may come from port 0. */
+  #send(answer: Buffer, to: { address: string; port: number }): void {
+    if (this.#isClosed || to.port === 0) return;
+    this.#datagrams.send(answer, to.port, to.address, () => {});
   }
 
   /** Undefined for what gets no answer. */

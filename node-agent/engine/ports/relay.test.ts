@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { silentLog } from '../../../lib/telemetry/log.ts';
+import { compileStatic, missingForCompile } from '../testing/compile.ts';
 import { PublishedPorts } from './published-ports.ts';
 import { openTcpRelay } from './tcp-relay.ts';
 import { openUdpRelay } from './udp-relay.ts';
@@ -89,6 +94,43 @@ test('each client of a UDP port hears its own answers', async (t) => {
   }
   // A flow a client, used again
   assert.equal(sources.size, 2);
+});
+
+/** Sends one datagram from port 0, which any machine of a network can. */
+const FROM_PORT_0 = `
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  int fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+  struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr("127.0.0.1") };
+  unsigned short packet[] = { 0, htons(atoi(argv[1])), htons(9), 0, 'x' };
+  return sendto(fd, packet, 9, 0, (struct sockaddr *)&to, sizeof to) == 9 ? 0 : 1;
+}
+`;
+const skip = process.getuid?.() === 0 ? (missingForCompile() ?? false) : 'a raw socket needs root';
+
+test('a datagram from port 0, which no answer reaches, ends nothing', { skip }, async (t) => {
+  const target = createSocket('udp4');
+  const heard: string[] = [];
+  target.on('message', (packet, { address, port }) => {
+    heard.push(packet.toString());
+    target.send('answer', port, address);
+  });
+  target.bind(0, LOOPBACK);
+  await once(target, 'listening');
+  t.after(() => target.close());
+  const { port } = target.address();
+  const relay = await openUdpRelay({ hostAddress: LOOPBACK, hostPort: 0, address: LOOPBACK, port });
+  t.after(() => relay.close());
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-relay-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  execFileSync(compileStatic(join(folder, 'send'), FROM_PORT_0), [`${relay.hostPort}`]);
+  const socket = await client(t, relay.hostPort);
+  const answered = once(socket, 'message');
+  socket.send('later');
+  await answered;
+  assert.deepEqual(heard, ['later']);
 });
 
 test('ports that cannot all be opened are none of them', async (t) => {

@@ -45,6 +45,8 @@ class UdpFlows {
   }
 
   send(packet: Buffer, client: { address: string; port: number }): void {
+    // RFC 768: a port of 0 waits for no answer, and none can be sent there
+    if (client.port === 0) return;
     const key = `${client.address}:${client.port}`;
     const flow = this.#flows.get(key) ?? this.#open(key, client);
     this.#use(key, flow);
