@@ -24,7 +24,8 @@ export interface Image {
 }
 
 const SUITE = 'bookworm';
-const PACKAGES = 'redis-server,nftables,iproute2,python3,kmod,busybox-static,procps,gcc,libc6-dev,runc';
+const PACKAGES =
+  'redis-server,nftables,iproute2,python3,kmod,busybox-static,procps,gcc,libc6-dev,runc';
 const KERNEL_META = 'linux-image-cloud-amd64';
 const DISK_SIZE = '3G';
 const STEP_MS_MAX = 900_000;
