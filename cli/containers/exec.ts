@@ -1,4 +1,5 @@
-import { PassThrough, type Readable } from 'node:stream';
+import { spawnSync } from 'node:child_process';
+import { PassThrough } from 'node:stream';
 import type { ExecExit, ExecRequest } from '../../lib/container-api.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { connect } from '../connection.ts';
@@ -39,7 +40,9 @@ export async function exec(
     () => process.exit(130),
   );
   const terminal = request.tty === undefined ? undefined : takeTerminal();
-  const input = openInput(request);
+  const input = new PassThrough();
+  // The body is empty without `-i`, yet a stream: its end says that no input comes
+  if (request.stdin !== true) input.end();
   try {
     const answer = await api.call(containerPath(container.id, 'exec'), {
       method: 'POST',
@@ -49,6 +52,8 @@ export async function exec(
       headersFirst: true,
       signal: interrupted.signal,
     });
+    // Not before the program runs: a refusal would be lost among what is still being sent
+    if (request.stdin === true) process.stdin.pipe(input);
     const execId = String(answer.headers['hearth-exec-id'] ?? '');
     terminal?.onResize((size) => resize(api, { execId, node: container.node, size }));
     const { code, signal } = await copyOutput(answer);
@@ -71,7 +76,6 @@ function execRequest(command: readonly string[], flags: ExecFlags): ExecRequest 
   if (flags.tty === true && process.stdin.isTTY !== true) {
     throw usageError('--tty needs a terminal as input', 'leave -t out in scripts and pipes');
   }
-  const size = { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 };
   const env = {
     ...(flags.tty === true && process.env.TERM !== undefined ? { TERM: process.env.TERM } : {}),
     ...parsePairs('--env', flags.env),
@@ -82,21 +86,18 @@ function execRequest(command: readonly string[], flags: ExecFlags): ExecRequest 
     ...(flags.workdir === undefined ? {} : { workingDir: flags.workdir }),
     ...(flags.user === undefined ? {} : { user: flags.user }),
     ...(flags.interactive === true ? { stdin: true } : {}),
-    ...(flags.tty === true ? { tty: size } : {}),
+    ...(flags.tty === true ? { tty: terminalSize() } : {}),
   };
-}
-
-/** Without `-i` the body is empty, yet a stream: its end says that no input comes. */
-function openInput(request: ExecRequest): Readable {
-  const input = new PassThrough();
-  if (request.stdin === true) process.stdin.pipe(input);
-  else input.end();
-  return input;
 }
 
 interface Size {
   rows: number;
   columns: number;
+}
+
+/** Of this terminal; a usual one where it has none, or says 0, as one does that no window shows. */
+function terminalSize(): Size {
+  return { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 };
 }
 
 interface TakenTerminal {
@@ -107,10 +108,13 @@ interface TakenTerminal {
 /** Keys go to the program one by one, Ctrl-C too; its terminal echoes them. */
 function takeTerminal(): TakenTerminal {
   process.stdin.setRawMode(true);
+  // Node's raw mode still makes each line feed a new line (ONLCR), where a full-screen program only goes down.
+  // Without stty lines are only told twice to return; leaving raw mode sets this back, too
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   let listener: (() => void) | undefined;
   return {
     onResize: (listen) => {
-      listener = () => listen({ rows: process.stdout.rows, columns: process.stdout.columns });
+      listener = () => listen(terminalSize());
       process.stdout.on('resize', listener);
     },
     restore: () => {

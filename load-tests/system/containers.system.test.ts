@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, suite, test } from 'node:test';
 import type { ContainerInfo, EventInfo } from '../../lib/container-api.ts';
+import { MIB } from '../../lib/limits.ts';
 import { answering, makeFolder } from './folder.ts';
 import { Platform, until, whyNotHere } from './platform.ts';
 
@@ -27,9 +28,8 @@ suite('containers', { skip: whyNotHere('busybox', 'runc') }, () => {
     platform = await new Platform().up();
     const box = makeFolder(join(platform.folder, 'box'), { Dockerfile: DOCKERFILE });
     copyFileSync('/bin/busybox', join(box, 'busybox'));
-    await platform.well('deploy', box);
     const hello = makeFolder(join(platform.folder, 'hello'), { 'index.mjs': answering('hello') });
-    await platform.well('deploy', hello, '--min', '1');
+    await Promise.all([platform.well('deploy', box), platform.well('deploy', hello, '--min', '1')]);
   });
   after(() => platform.end());
 
@@ -38,10 +38,15 @@ suite('containers', { skip: whyNotHere('busybox', 'runc') }, () => {
     JSON.parse(await platform.well('ps', '-a', '--json'));
 
   test('run shows both streams and ends with the program’s exit code', async () => {
-    const ran = await run(IMAGE, 'sh', '-c', 'echo out; echo err >&2; exit 5');
+    const [ran, killed, oom, named] = await Promise.all([
+      run(IMAGE, 'sh', '-c', 'echo out; echo err >&2; exit 5'),
+      run(IMAGE, 'sh', '-c', 'kill -9 $$'),
+      run('--memory', '16Mi', IMAGE, 'tail', '/dev/zero'),
+      run('box', 'sh', '-c', 'echo $PORT'),
+    ]);
     assert.deepEqual(ran, { exit: 5, out: 'out\n', err: 'err\n' });
-    assert.equal((await run(IMAGE, 'sh', '-c', 'kill -9 $$')).exit, 137);
-    const oom = await run('--memory', '16Mi', IMAGE, 'tail', '/dev/zero');
+    assert.equal(killed.exit, 137);
+    assert.deepEqual(named, { exit: 0, out: '8080\n', err: '' });
     assert.match(oom.err, /ran out of memory; --memory gives it more/);
     assert.ok((await list()).every(({ functionName }) => functionName !== undefined));
   });
@@ -55,20 +60,26 @@ suite('containers', { skip: whyNotHere('busybox', 'runc') }, () => {
       [['--runtime', 'runk', IMAGE, 'true'], /runk.*did you mean runc|runc/s],
       [['--memory', '900Gi', IMAGE, 'true'], /memoryBytes must be/],
       [['-p', '99999:1', IMAGE, 'true'], /99999/],
+      [['-w', '/nowhere', IMAGE, 'true'], /working folder "\/nowhere" does not exist/],
+      [['--disk', '256Gi', IMAGE, 'true'], /no room for a writable layer of 256 GiB on disk/],
+      [['-it', IMAGE, 'sh'], /run has no -i and no -t.*hearth exec -it/s],
     ];
-    for (const [args, expected] of rows) {
+    const all = rows.map(async ([args, expected]) => {
       const { exit, err } = await run(...args);
       assert.ok(exit !== 0 && exit !== null, args.join(' '));
       assert.match(err, expected, args.join(' '));
       assert.ok(!err.includes('    at '), err);
-    }
+    });
+    await Promise.all(all);
     assert.ok((await list()).every(({ functionName }) => functionName !== undefined));
   });
 
   test('containers on a network reach each other by name; a volume and a port lead to them', async () => {
     const port = await freePort();
-    await platform.well('network', 'create', 'back');
-    await platform.well('volume', 'create', 'data');
+    await Promise.all([
+      platform.well('network', 'create', 'back'),
+      platform.well('volume', 'create', 'data'),
+    ]);
     const program = ['sh', '-c', 'echo in-volume > /www/index.html; exec httpd -f -p 80 -h /www'];
     const more = ['--network', 'back', '-p', `127.0.0.1:${port}:80`, '-v', 'data:/www'];
     await platform.well('run', '-d', '--name', 'web', ...more, IMAGE, ...program);
@@ -76,15 +87,20 @@ suite('containers', { skip: whyNotHere('busybox', 'runc') }, () => {
       async () => (await fetched(port)) === 'in-volume\n',
       () => 'the published port answers',
     );
-    const other = await run('--network', 'back', IMAGE, 'wget', '-qO-', 'http://web/');
+    const [other, alone, volume, network] = await Promise.all([
+      run('--network', 'back', IMAGE, 'wget', '-qO-', 'http://web/'),
+      run(IMAGE, 'wget', '-T', '1', '-qO-', 'http://web/'),
+      platform.hearth(['volume', 'rm', 'data']),
+      platform.hearth(['network', 'rm', 'back']),
+    ]);
     assert.equal(other.out, 'in-volume\n', other.err);
-    const alone = await run(IMAGE, 'wget', '-T', '2', '-qO-', 'http://web/');
     assert.notEqual(alone.exit, 0);
-    assert.match((await platform.hearth(['volume', 'rm', 'data'])).err, /is used by|in use/);
-    assert.match((await platform.hearth(['network', 'rm', 'back'])).err, /in use/);
-    assert.equal(await platform.well('container', 'stop', 'web'), 'web\n');
+    assert.match(volume.err, /is used by|in use/);
+    assert.match(network.err, /in use/);
+    assert.equal(await platform.well('stop', 'web'), 'web\n');
+    assert.equal(await platform.well('container', 'wait', 'web'), '143\n');
     assert.equal((await list()).find(({ name }) => name === 'web')?.state, 'exited');
-    await platform.well('container', 'rm', 'web');
+    await platform.well('container', 'prune');
     assert.equal((await run('-v', 'data:/d:ro', IMAGE, 'cat', '/d/index.html')).out, 'in-volume\n');
     assert.notEqual((await run('-v', 'data:/d:ro', IMAGE, 'touch', '/d/x')).exit, 0);
     await platform.well('volume', 'rm', 'data');
@@ -93,15 +109,46 @@ suite('containers', { skip: whyNotHere('busybox', 'runc') }, () => {
 
   test('exec in a container and in an instance of a function, with input, exit code and user', async () => {
     await platform.well('run', '-d', '--name', 'sleeper', IMAGE, 'sleep', '1000');
-    assert.equal(await platform.well('exec', 'sleeper', 'echo', '-n', 'x'), 'x');
-    assert.equal((await platform.hearth(['exec', 'sleeper', 'sh', '-c', 'exit 3'])).exit, 3);
-    const piped = await platform.hearth(['exec', '-i', 'sleeper', 'wc', '-c'], { input: 'abc' });
+    const exec = (...words: string[]) => platform.hearth(['exec', ...words]);
+    const [echo, code, piped, id, version] = await Promise.all([
+      exec('sleeper', 'echo', '-n', 'x'),
+      exec('sleeper', 'sh', '-c', 'exit 3'),
+      platform.hearth(['exec', '-i', 'sleeper', 'wc', '-c'], { input: 'abc' }),
+      exec('-u', '7:8', 'sleeper', 'id'),
+      exec('hello', 'node', '-p', 'process.version'),
+    ]);
+    assert.deepEqual(echo, { exit: 0, out: 'x', err: '' });
+    assert.equal(code.exit, 3);
     assert.equal(piped.out.trim(), '3');
-    assert.match(await platform.well('exec', '-u', '7:8', 'sleeper', 'id'), /uid=7 gid=8/);
-    const status = await platform.well('exec', 'hello', 'node', '-p', 'process.version');
-    assert.match(status, /^v24\./);
-    const missing = await platform.hearth(['exec', 'sleeper', 'nosuch']);
+    assert.match(id.out, /uid=7 gid=8/);
+    assert.match(version.out, /^v24\./);
+    // An error is told whatever there is to send
+    const input = 'x'.repeat(4 * MIB);
+    const missing = await platform.hearth(['exec', '-i', 'sleeper', 'nosuch'], { input });
     assert.match(missing.err, /^error: nosuch: not found/);
+  });
+
+  test('a program on a terminal begins before anything is typed, and has its size', {
+    skip: whyNotHere('script'),
+  }, async () => {
+    const program = 'stty size; echo begun; read line; echo "typed $line"; exit 9';
+    const ran = await platform.onTerminal(['exec', '-it', 'sleeper', 'sh', '-c', program], {
+      after: 'begun',
+      type: 'hello\n',
+    });
+    assert.equal(ran.exit, 9, ran.out);
+    assert.match(ran.out, /^\d+ \d+\r\nbegun\r\n(hello\r\n)?typed hello\r\n$/);
+  });
+
+  test('a run whose reader has gone is stopped and removed', async () => {
+    const { exit } = await platform.hearth(['run', '--rm', '--name', 'endless', IMAGE, 'yes'], {
+      onStart: ({ stdout }) => stdout?.once('data', () => stdout.destroy()),
+    });
+    assert.equal(exit, 0);
+    assert.equal(
+      (await list()).find(({ name }) => name === 'endless'),
+      undefined,
+    );
   });
 
   test('cp brings files out and in, and follows no link out of the container', async () => {

@@ -164,6 +164,30 @@ export class Platform {
     return { exit: await closed, out, err };
   }
 
+  /** Runs `hearth …` on a terminal of its own (script(1)), on which `type` is typed once it shows `after`. */
+  async onTerminal(
+    args: readonly string[],
+    { after, type }: { after: string; type: string },
+  ): Promise<Ran> {
+    const words = [process.execPath, CLI, ...args];
+    const line = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+    const child = spawn('script', ['-qefc', line, '/dev/null'], {
+      cwd: packageRoot,
+      env: this.#env(),
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdin.on('error', () => undefined);
+    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      const hadShown = out.includes(after);
+      out += chunk;
+      if (!hadShown && out.includes(after)) child.stdin.write(type);
+    });
+    const err = await readAll(child.stderr);
+    return { exit: await closed, out, err };
+  }
+
   /** Standard output of a run that must end well. */
   async well(...args: string[]): Promise<string> {
     const ran = await this.hearth(args);
