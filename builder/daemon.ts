@@ -15,7 +15,7 @@ import type { Log } from '../lib/telemetry/log.ts';
 import { Metrics } from '../lib/telemetry/metrics.ts';
 import { createEngine } from '../node-agent/engine/engine.ts';
 import type { Engine } from '../node-agent/engine/engine-types.ts';
-import { resolvConf } from '../node-agent/engine/resolvers.ts';
+import { resolvConf } from '../node-agent/engine/network/resolvers.ts';
 import { imagesFolder } from '../node-agent/images/image-store.ts';
 import { BaseImages } from './base-images/base-image.ts';
 import { ImageSources } from './image/image-sources.ts';

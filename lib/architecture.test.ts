@@ -31,7 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages with exactly one importing file. */
 const IMPORTER: Readonly<Record<string, string>> = {
-  koffi: 'node-agent/engine/syscalls.ts',
+  koffi: 'node-agent/engine/kernel/syscalls.ts',
   ioredis: 'lib/store/redis.ts',
   'tar-stream': 'lib/archive/tar.ts',
   'prom-client': 'lib/telemetry/metrics.ts',

@@ -9,7 +9,7 @@ import { createRedisStore } from '../lib/store/redis.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import { type AgentParts, runAgent } from './agent.ts';
 import { createEngine } from './engine/engine.ts';
-import { resolvConf } from './engine/resolvers.ts';
+import { resolvConf } from './engine/network/resolvers.ts';
 import { EventLog } from './events/event-log.ts';
 import { createImageStore } from './images/image-store.ts';
 import { claim } from './state/claim.ts';

@@ -1,6 +1,6 @@
 import { loadConfig } from '../lib/config.ts';
 import { parseRuntimes } from '../lib/config-lists.ts';
-import { checkKernel } from './engine/doctor.ts';
+import { checkKernel } from './engine/doctor/doctor.ts';
 import { checkRuntimes } from './engine/oci/check-runtimes.ts';
 
 // The engine's look at this machine as one line of JSON, for `hearth doctor`, which runs this as a

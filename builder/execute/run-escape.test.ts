@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { LIMITS } from '../../lib/limits.ts';
-import { DEFAULT_CAPABILITIES } from '../../node-agent/engine/capabilities.ts';
+import { DEFAULT_CAPABILITIES } from '../../node-agent/engine/seccomp/capabilities.ts';
 import { missingForCompile } from '../../node-agent/engine/testing/compile.ts';
 import type { ProbedPlace } from '../../node-agent/engine/testing/escape-facts.ts';
 import {

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { syscalls } from '../../node-agent/engine/syscalls.ts';
+import { syscalls } from '../../node-agent/engine/kernel/syscalls.ts';
 import { LayeredTree, TreePathError } from './layered-tree.ts';
 
 type Made = Record<string, string | { link: string } | 'whiteout' | 'opaque'>;

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { SyscallError, syscalls } from '../../node-agent/engine/syscalls.ts';
+import { SyscallError, syscalls } from '../../node-agent/engine/kernel/syscalls.ts';
 
 /** A whiteout of overlayfs, which hides a lower name: character device 0:0 (overlayfs.rst). */
 export function isWhiteout(stat: Stats): boolean {

@@ -11,7 +11,7 @@ import type { FunctionSpec } from '../../lib/spec/spec.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { createEngine } from '../../node-agent/engine/engine.ts';
 import type { Engine } from '../../node-agent/engine/engine-types.ts';
-import { resolvConf } from '../../node-agent/engine/resolvers.ts';
+import { resolvConf } from '../../node-agent/engine/network/resolvers.ts';
 import { BaseImages } from '../base-images/base-image.ts';
 import { type BuilderParts, type BuiltImage, buildImage } from '../build/build-image.ts';
 import { CONTEXTS } from '../context/open-context.ts';

@@ -4,7 +4,7 @@ import type { ExecRequest } from '../../lib/container-api.ts';
 import { HearthError } from '../../lib/errors.ts';
 import { MIB } from '../../lib/limits.ts';
 import type { Container } from '../engine/engine-types.ts';
-import type { ExecSpec } from '../engine/exec-types.ts';
+import type { ExecSpec } from '../engine/exec/exec-types.ts';
 import { type Account, accountIn } from './account.ts';
 
 /**

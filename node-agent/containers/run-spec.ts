@@ -1,8 +1,8 @@
 import { HearthError } from '../../lib/errors.ts';
 import type { ImageConfig } from '../../lib/oci/types.ts';
 import type { ParsedRun } from '../api/parse-run-request.ts';
-import { DEFAULT_CAPABILITIES } from '../engine/capabilities.ts';
 import type { ContainerSpec } from '../engine/container-spec.ts';
+import { DEFAULT_CAPABILITIES } from '../engine/seccomp/capabilities.ts';
 import { LABELS } from '../events/event-info.ts';
 import type { Account } from './account.ts';
 

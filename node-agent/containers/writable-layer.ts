@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { LOOP_CONTROL } from '../engine/disk-image.ts';
+import { LOOP_CONTROL } from '../engine/storage/disk-image.ts';
 
 /**
  * Where containers that users run have their writable layer: on disk, where what they install is not

@@ -1,6 +1,6 @@
 import type { Log } from '../../lib/telemetry/log.ts';
-import type { EngineCgroups } from './cgroup.ts';
-import type { ContainerCgroup } from './container-cgroup.ts';
+import type { EngineCgroups } from './cgroup/cgroup.ts';
+import type { ContainerCgroup } from './cgroup/container-cgroup.ts';
 import { dieAttributes, emitterOf } from './container-events.ts';
 import {
   ContainerFolder,
@@ -12,12 +12,12 @@ import {
 import type { EngineEventListener } from './engine-event.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import { isSameProcess } from './kernel/process-identity.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import { LiveContainer, removeParts } from './live-container.ts';
-import type { NetworkSlot } from './network-plan.ts';
+import type { NetworkSlot } from './network/network-plan.ts';
 import type { OciRuntimes } from './oci/runtimes.ts';
-import { isSameProcess } from './process-identity.ts';
 
 export interface AdoptInputs {
   containersDir: string;

@@ -2,33 +2,35 @@ import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { BlankPool, ReadyBlank } from './blank-pool.ts';
-import type { EngineCgroups } from './cgroup.ts';
+import type { EngineCgroups } from './cgroup/cgroup.ts';
 import { emitterOf } from './container-events.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { ContainerFolder, type ContainerState, withoutSecrets } from './container-state.ts';
-import { isOnDisk, makeDiskImage } from './disk-image.ts';
 import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
+import { AT_FDCWD, S_IFIFO } from './kernel/linux-constants.ts';
+import { syscalls } from './kernel/syscalls.ts';
 import type { StartPlan } from './launcher/messages.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
-import { AT_FDCWD, S_IFIFO } from './linux-constants.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
-import type { MountRules } from './mount-check.ts';
-import { planMounts } from './mount-plan.ts';
-import { type EngineNetwork, netnsPath } from './network.ts';
-import { type NetworkSlot, networkState, withNameServer } from './network-plan.ts';
+import { type EngineNetwork, netnsPath } from './network/network.ts';
+import { type NetworkSlot, networkState, withNameServer } from './network/network-plan.ts';
 import { type OciRuntimes, startingResources } from './oci/runtimes.ts';
 import { untilDone } from './persistent.ts';
 import { hostError } from './shortage.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
 import { planStart } from './start-plan.ts';
-import { syscalls } from './syscalls.ts';
-import type { EngineVolumes } from './volumes.ts';
+import { isOnDisk, makeDiskImage } from './storage/disk-image.ts';
+import type { MountRules } from './storage/mount-check.ts';
+import { planMounts } from './storage/mount-plan.ts';
+import type { EngineVolumes } from './storage/volumes.ts';
 
 const START_MS = 15_000;
+/** In which a program says that it is ready, if it is quick. */
+const REFILL_MS = 10;
 
 /** What of the engine a start uses. */
 export interface StartContext {
@@ -55,6 +57,7 @@ export class ContainerStarter {
   /** Ids of starts under way. */
   readonly #reserved = new Set<string>();
   readonly #starting = new Set<Promise<unknown>>();
+  #refill: NodeJS.Timeout | undefined;
 
   constructor(context: StartContext) {
     this.#context = context;
@@ -111,9 +114,17 @@ export class ContainerStarter {
       throw startError(error.failure, spec.argv, spec);
     } finally {
       this.#reserved.delete(spec.id);
-      // After whoever waits for this start has heard of it
-      setImmediate(() => this.#context.blanks.fill());
+      this.#refillSoon();
     }
+  }
+
+  /** What was made ahead is made again after whoever waits for this start has heard of its program. */
+  #refillSoon(): void {
+    this.#refill ??= setTimeout(() => {
+      this.#refill = undefined;
+      this.#context.blanks.fill();
+      this.#context.network.fill();
+    }, REFILL_MS);
   }
 
   /** Writes down what will be made, then makes it: an end in between leaves nothing unknown. */

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerSpec, PublishedPort } from './container-spec.ts';
-import type { ProcessIdentity } from './process-identity.ts';
+import type { ProcessIdentity } from './kernel/process-identity.ts';
 
 /** The program of a container, and its init; one without is its own (other OCI runtimes). */
 export interface RunningContainer extends ProcessIdentity {

@@ -11,7 +11,7 @@ import { HearthError } from '../../lib/errors.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { createEngine } from './engine.ts';
 import type { Container, Engine, EngineOptions } from './engine-types.ts';
-import { isSameProcess, processStartTime } from './process-identity.ts';
+import { isSameProcess, processStartTime } from './kernel/process-identity.ts';
 import { makeBusyboxLayer, missingForContainers } from './testing/busybox-layer.ts';
 import { engineOptions, makeSpec } from './testing/engine-world.ts';
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DEFAULT_CAPABILITIES } from './capabilities.ts';
+import { DEFAULT_CAPABILITIES } from './seccomp/capabilities.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 import { compileStatic, missingForCompile } from './testing/compile.ts';
 import { type EngineWorld, ended, makeEngineWorld, says } from './testing/engine-world.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Container } from './engine-types.ts';
-import { gatewayAddress, parseSubnet } from './subnet.ts';
+import { gatewayAddress, parseSubnet } from './network/subnet.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 import { type EngineWorld, ended, makeEngineWorld, says } from './testing/engine-world.ts';
 
@@ -60,6 +60,20 @@ describe('network', { skip }, () => {
     assert.match(stdout, /127\.0\.0\.1/);
     assert.match(stdout, /default via/);
     assert.ok(!stdout.includes('inet6'), stdout);
+  });
+
+  test('a container that calls addresses of its network fills no table of the whole host’s', async () => {
+    const start = world.options.subnet.split('.').slice(0, 3).join('.');
+    const script =
+      `for n in $(seq 200 220); do nc -w 1 ${start}.$n 9 </dev/null 2>/dev/null & done; sleep 0.5; ` +
+      'cat /proc/net/arp; wait';
+    const { stdout } = await world.run(['/bin/sh', '-c', script], { network: 'bridge' });
+    const bridge = gatewayAddress(parseSubnet(world.options.subnet));
+    const known = stdout.split('\n').filter((line) => line.includes('eth0'));
+    assert.deepEqual(
+      known.map((line) => line.split(' ', 1)[0]).filter((address) => address !== bridge),
+      [],
+    );
   });
 
   test('without a network there is loopback, and low ports are free', async () => {

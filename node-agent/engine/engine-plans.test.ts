@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerSpec } from './container-spec.ts';
+import { parseStat } from './kernel/process-identity.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
+import { overlayOptions } from './launcher/mounts/root-file-system.ts';
 import { parseOutcome } from './launcher/outcome.ts';
-import { overlayOptions } from './launcher/root-file-system.ts';
-import { parseStat } from './process-identity.ts';
-import { parseNameservers, resolvConf } from './resolvers.ts';
+import { parseNameservers, resolvConf } from './network/resolvers.ts';
+import { gatewayAddress, parseSubnet, slotAddress, slotCount } from './network/subnet.ts';
 import { Slots } from './slots.ts';
 import { specFault } from './spec-check.ts';
 import { exitStatus, startError } from './start-error.ts';
 import { planSkeleton, planStart } from './start-plan.ts';
-import { gatewayAddress, parseSubnet, slotAddress, slotCount } from './subnet.ts';
 import { makeSpec } from './testing/engine-world.ts';
 
 test('a subnet gives its first address to the bridge and the rest to slots', () => {

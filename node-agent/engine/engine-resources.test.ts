@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { detectCgroupLayout } from './cgroup.ts';
+import { detectCgroupLayout } from './cgroup/cgroup.ts';
 import { createEngine } from './engine.ts';
 import type { EngineEvent } from './engine-event.ts';
 import type { Container } from './engine-types.ts';

@@ -9,7 +9,7 @@ import { Ledger } from '../../lib/testing/ledger.ts';
 import { processesOf } from '../../lib/testing/machine.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { createEngine } from './engine.ts';
-import { isSameProcess, processStartTime } from './process-identity.ts';
+import { isSameProcess, processStartTime } from './kernel/process-identity.ts';
 import { makeBusyboxLayer, missingForContainers } from './testing/busybox-layer.ts';
 import { engineOptions, engineScope, makeSpec, says } from './testing/engine-world.ts';
 import { type RemoteContainer, RemoteEngine } from './testing/remote-engine.ts';

@@ -4,8 +4,8 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import type { ContainerSpec, ExitStatus, PublishedPort } from './container-spec.ts';
 import type { ContainerStats } from './container-stats.ts';
 import type { EngineEventListener } from './engine-event.ts';
-import type { CopyInOptions, ExecProcess, ExecSpec, PathStat } from './exec-types.ts';
-import type { Networks } from './network-types.ts';
+import type { CopyInOptions, ExecProcess, ExecSpec, PathStat } from './exec/exec-types.ts';
+import type { Networks } from './network/network-types.ts';
 
 export interface EngineOptions {
   /** `[a-z0-9]{1,8}`: names the engine's cgroups, bridge, nft table; two engines can share a machine. */

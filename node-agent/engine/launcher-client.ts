@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { HearthError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { launcherFailpoints } from './failpoints.ts';
+import type { ProcessIdentity } from './kernel/process-identity.ts';
 import type { EnterPlan } from './launcher/enter-messages.ts';
 import { encodeFrame, FrameReader } from './launcher/frames.ts';
 import type {
@@ -14,9 +15,7 @@ import type {
   StartFailure,
   StartPlan,
 } from './launcher/messages.ts';
-
-import type { RuntimePlan } from './launcher/runtime-messages.ts';
-import type { ProcessIdentity } from './process-identity.ts';
+import type { RuntimePlan } from './launcher/runtime/runtime-messages.ts';
 
 const READY_MS = 20_000;
 const LOG_LINE_BYTES_MAX = 4096;

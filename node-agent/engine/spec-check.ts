@@ -1,10 +1,10 @@
 import { posix } from 'node:path';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
-import { capabilityNumber } from './capabilities.ts';
 import type { ContainerSpec } from './container-spec.ts';
-import { type MountRules, mountFault } from './mount-check.ts';
-import { networkFault } from './network-check.ts';
+import { networkFault } from './network/network-check.ts';
+import { capabilityNumber } from './seccomp/capabilities.ts';
+import { type MountRules, mountFault } from './storage/mount-check.ts';
 
 const ID = /^[a-z0-9-]{1,64}$/;
 const HOSTNAME = /^[A-Za-z0-9.-]{1,64}$/;

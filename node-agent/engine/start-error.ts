@@ -1,8 +1,8 @@
 import { HearthError } from '../../lib/errors.ts';
 import type { ExitStatus } from './container-spec.ts';
 import type { StartFailure } from './launcher/messages.ts';
-import { mountError } from './mount-error.ts';
 import { shortage } from './shortage.ts';
+import { mountError } from './storage/mount-error.ts';
 
 const UNSUPPORTED = ['ENOSYS', 'EOPNOTSUPP'];
 

@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
-import { capabilityNumber } from './capabilities.ts';
 import type { ContainerSpec } from './container-spec.ts';
-import { defaultInodes } from './inodes.ts';
-import { PROGRAM_PID } from './launcher/init-code.ts';
+import { PROGRAM_PID } from './launcher/init/init-code.ts';
 import type { SkeletonEntry, StartPlan, UpperPlan } from './launcher/messages.ts';
-import type { UserMount } from './launcher/mount-messages.ts';
-import { BASE_SKELETON } from './launcher/root-parts.ts';
+import type { UserMount } from './launcher/mounts/mount-messages.ts';
+import { BASE_SKELETON } from './launcher/mounts/root-parts.ts';
+import { capabilityNumber } from './seccomp/capabilities.ts';
+import { defaultInodes } from './storage/inodes.ts';
 
 /** What the engine has prepared for a container. */
 export interface PreparedContainer {

@@ -4,8 +4,8 @@ import {
   O_RDONLY,
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
-} from '../engine/linux-constants.ts';
-import type { Syscalls } from '../engine/syscall-types.ts';
+} from '../engine/kernel/linux-constants.ts';
+import type { Syscalls } from '../engine/kernel/syscall-types.ts';
 
 const OPEN_MAX = 128;
 

@@ -15,8 +15,8 @@ import {
   O_PATH,
   O_WRONLY,
   S_IFCHR,
-} from '../engine/linux-constants.ts';
-import type { FileTime, Syscalls } from '../engine/syscall-types.ts';
+} from '../engine/kernel/linux-constants.ts';
+import type { FileTime, Syscalls } from '../engine/kernel/syscall-types.ts';
 import type { EntryTarget } from './entry-name.ts';
 import { FolderCache } from './folder-cache.ts';
 

@@ -1,5 +1,5 @@
 import { errnoCode } from '../../lib/errors.ts';
-import { syscalls } from '../engine/syscalls.ts';
+import { syscalls } from '../engine/kernel/syscalls.ts';
 
 /** Whether a layer hides all layers below it: its root carries overlayfs' mark. */
 export function isOpaqueRoot(path: string): boolean {

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { packTar } from '../../lib/archive/tar.ts';
 import { sha256 } from '../../lib/digest.ts';
 import { errnoCode } from '../../lib/errors.ts';
-import { syscalls } from '../engine/syscalls.ts';
+import { syscalls } from '../engine/kernel/syscalls.ts';
 import { Box, box, dir, entry, file, link, needsRoot, symlink } from './testing/box.ts';
 import { unpackLayer } from './unpack.ts';
 

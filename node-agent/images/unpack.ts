@@ -11,9 +11,9 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
-} from '../engine/linux-constants.ts';
-import type { Syscalls } from '../engine/syscall-types.ts';
-import { syscalls } from '../engine/syscalls.ts';
+} from '../engine/kernel/linux-constants.ts';
+import type { Syscalls } from '../engine/kernel/syscall-types.ts';
+import { syscalls } from '../engine/kernel/syscalls.ts';
 import { parseEntryName } from './entry-name.ts';
 import { LayerTree } from './layer-tree.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ExecProcess } from '../engine/exec-types.ts';
+import type { ExecProcess } from '../engine/exec/exec-types.ts';
 import { endFrame, FRAME, frame, send } from './exec-frames.ts';
 
 /** From the hang-up until a program that stays is killed. */

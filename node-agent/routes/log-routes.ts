@@ -20,12 +20,15 @@ interface Source extends Pick<StreamLogOptions, 'of' | 'ended' | 'isWanted'> {
   files: LogFiles;
 }
 
+const LOG_KEYS = ['tail', 'follow', 'sinceMs'] as const;
+
 /** Logs of functions, `GET /v1/logs`, and of containers, `GET /v1/containers/:id/logs`. */
 export function addLogRoutes(app: FastifyInstance, parts: LogRouteParts): void {
   const readers = new Readers('follow logs', LIMITS.logFollowersMax);
   app.addHook('preClose', async () => readers.close());
   app.get('/v1/logs', async (request, reply) => {
-    const { function: functionName = '', ...query } = request.query as Record<string, string>;
+    const asked = queryOf(request.query, ['function', ...LOG_KEYS]);
+    const { function: functionName = '', ...query } = asked;
     const of = { functionName, instanceId: '' };
     return send(reply, { source: { files: parts.logs.of(functionName), of }, query, readers });
   });
@@ -43,7 +46,7 @@ interface Sending {
 
 function send(reply: FastifyReply, { source, query, readers }: Sending): FastifyReply {
   const { files, isWanted: isSource = () => true, ...rest } = source;
-  const asked = queryOf(query, ['tail', 'follow', 'sinceMs']);
+  const asked = queryOf(query, LOG_KEYS);
   const sinceMs = numberIn(asked.sinceMs, 'sinceMs', [0, Number.MAX_SAFE_INTEGER]) ?? 0;
   const follow = flagIn(asked.follow, 'follow');
   // Who asks since when means all since then

@@ -4,7 +4,7 @@ import { HearthError } from '../../lib/errors.ts';
 import type { ContainerSpec, ExitStatus } from '../engine/container-spec.ts';
 import type { ContainerStats } from '../engine/container-stats.ts';
 import type { Container, Engine, Volumes } from '../engine/engine-types.ts';
-import type { Networks } from '../engine/network-types.ts';
+import type { Networks } from '../engine/network/network-types.ts';
 
 /** Environment variable with the path on which a test's guest shall listen. */
 export const LISTEN_PATH = 'TEST_LISTEN_PATH';

@@ -6,16 +6,16 @@ import {
   O_CREAT,
   O_RDONLY,
   O_WRONLY,
-} from '../linux-constants.ts';
-import { processStartTime } from '../process-identity.ts';
-import type { Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import { processStartTime } from '../kernel/process-identity.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 import { enterFolder, execute } from './execute.ts';
 import { FrameReader } from './frames.ts';
-import { cloneHostMounts } from './host-mounts.ts';
-import { becomeInit, type InitParts } from './init.ts';
+import { becomeInit, type InitParts } from './init/init.ts';
 import { type BlankView, becomeBlank, type HostDoors, isolate, leaveHost } from './isolate.ts';
 import { holdMemory, type MemoryHolder } from './memory-holder.ts';
 import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
+import { cloneHostMounts } from './mounts/host-mounts.ts';
 import { enterNetwork } from './network-namespace.ts';
 import { failureOf, RefusedStep, SAID_EXECUTING, sayReady } from './outcome.ts';
 import { hideArguments } from './program-title.ts';

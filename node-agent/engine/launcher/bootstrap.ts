@@ -7,10 +7,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { inheritedFailpoints } from '../failpoints.ts';
-import { F_SETFD } from '../linux-constants.ts';
-import { dontforkFilter } from '../seccomp.ts';
-import { engineArch } from '../syscall-numbers.ts';
-import { syscalls as sys } from '../syscalls.ts';
+import { F_SETFD } from '../kernel/linux-constants.ts';
+import { engineArch } from '../kernel/syscall-numbers.ts';
+import { syscalls as sys } from '../kernel/syscalls.ts';
+import { dontforkFilter } from '../seccomp/seccomp.ts';
 
 const CONTROL_FD = 3;
 /** proc_pid_oom_score_adj(5) */
@@ -26,5 +26,6 @@ const main = fileURLToPath(new URL('./main.js', import.meta.url));
 sys.execve(
   process.execPath,
   [process.execPath, '--single-threaded', '--no-flush-bytecode', main, ...process.argv.slice(2)],
-  ['HOME=/', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...inheritedFailpoints()],
+  // Forks look up no function of a library for the first time while a start waits (ld.so(8))
+  ['HOME=/', 'LD_BIND_NOW=1', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...inheritedFailpoints()],
 );

@@ -1,5 +1,5 @@
-import { WNOHANG } from '../linux-constants.ts';
-import type { Syscalls } from '../syscall-types.ts';
+import { WNOHANG } from '../kernel/linux-constants.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 
 /** What the launcher's loop does when a descriptor is ready. */
 export interface Sources {

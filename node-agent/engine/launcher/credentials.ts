@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { capabilityBits } from '../capabilities.ts';
 import {
   CLONE_NEWUSER,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAPBSET_DROP,
   PR_SET_NO_NEW_PRIVS,
-} from '../linux-constants.ts';
-import type { Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
+import { capabilityBits } from '../seccomp/capabilities.ts';
 import type { StartPlan } from './messages.ts';
 
 /** The kernel's last capability (capabilities(7)), which may be beyond those that have names here. */

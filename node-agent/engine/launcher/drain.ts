@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Syscalls } from '../syscall-types.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 
 /** Its memory does not depend on how much containers say. */
 const HEAP_MIB = 32;

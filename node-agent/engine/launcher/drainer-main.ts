@@ -3,9 +3,9 @@
  * that none of them waits for a reader, until the next engine asks for its place or all have ended.
  * Arguments: `--engine=NAME`, the folder of the containers, the path of the lock.
  */
-import { WNOHANG } from '../linux-constants.ts';
-import { OutputLock } from '../output-lock.ts';
-import { syscalls } from '../syscalls.ts';
+import { WNOHANG } from '../kernel/linux-constants.ts';
+import { syscalls } from '../kernel/syscalls.ts';
+import { OutputLock } from '../output/output-lock.ts';
 import { Drainer } from './drainer.ts';
 
 /** An engine that dies lets go of its lock at about the time of its launcher's stream. */

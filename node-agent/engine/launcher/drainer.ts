@@ -1,8 +1,8 @@
 import { appendFileSync, closeSync, constants, openSync, readdirSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { StreamName } from '../output.ts';
-import { type Dropped, keptBytes, readDropped, spillPath, writeDropped } from '../spill.ts';
+import type { StreamName } from '../output/output.ts';
+import { type Dropped, keptBytes, readDropped, spillPath, writeDropped } from '../output/spill.ts';
 
 /** Reads what containers say while no engine is there: keeps the head, counts the rest. */
 export class Drainer {

@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from '../process-identity.ts';
+import type { ProcessIdentity } from '../kernel/process-identity.ts';
 
 /** A further process in a container that runs; decided by the engine. */
 export interface EnterPlan {

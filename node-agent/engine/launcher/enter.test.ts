@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Syscalls } from '../syscall-types.ts';
-import { FakeEnd, type FakeOptions, fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
+import {
+  FakeEnd,
+  type FakeOptions,
+  fakeSyscalls,
+  type RecordedCall,
+} from '../kernel/syscalls-fake.ts';
 import type { LauncherContext } from './blank.ts';
 import { liveEntered } from './enter.ts';
 import type { EnterPlan, FileWork, ProgramWork } from './enter-messages.ts';

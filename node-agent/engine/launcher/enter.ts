@@ -14,13 +14,13 @@ import {
   PR_SET_DUMPABLE,
   RLIMIT_CORE,
   RLIMIT_NOFILE,
-} from '../linux-constants.ts';
-import type { Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 import type { LauncherContext } from './blank.ts';
 import { becomeUser } from './credentials.ts';
 import type { EngineFile, EnterPlan } from './enter-messages.ts';
 import { runProgram } from './exec-program.ts';
-import { serveFiles } from './file-service.ts';
+import { serveFiles } from './files/file-service.ts';
 import { OOM_SCORE_ADJ } from './isolate.ts';
 import { failureOf } from './outcome.ts';
 import { closeFrom, park } from './standard-streams.ts';

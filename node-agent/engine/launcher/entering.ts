@@ -1,6 +1,6 @@
-import { O_CLOEXEC, POLLIN, WNOHANG } from '../linux-constants.ts';
-import { isSameProcess, processStartTime } from '../process-identity.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
+import { O_CLOEXEC, POLLIN, WNOHANG } from '../kernel/linux-constants.ts';
+import { isSameProcess, processStartTime } from '../kernel/process-identity.ts';
+import { SyscallError, type Syscalls } from '../kernel/syscall-types.ts';
 import type { LauncherContext } from './blank.ts';
 import type { Children, Sources } from './children.ts';
 import { liveEntered } from './enter.ts';

@@ -1,4 +1,4 @@
-import type { Syscalls } from '../syscall-types.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 import type { ProgramWork } from './enter-messages.ts';
 import { enterFolder, execute, resetSignals } from './execute.ts';
 import { SAID_EXECUTING, sayReady } from './outcome.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RESOLVE_NO_MAGICLINKS } from '../linux-constants.ts';
-import { fakeSyscalls } from '../syscalls-fake.ts';
+import { RESOLVE_NO_MAGICLINKS } from '../kernel/linux-constants.ts';
+import { fakeSyscalls } from '../kernel/syscalls-fake.ts';
 import { enterFolder } from './execute.ts';
 
 test('CVE-2024-21626: a working folder is found without magic links', () => {

@@ -7,8 +7,8 @@ import {
   O_RDONLY,
   RESOLVE_NO_MAGICLINKS,
   SIGNAL_MAX,
-} from '../linux-constants.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import { SyscallError, type Syscalls } from '../kernel/syscall-types.ts';
 import type { StartFailure, StartPlan } from './messages.ts';
 import { RefusedStep } from './outcome.ts';
 

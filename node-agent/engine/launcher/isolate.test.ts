@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Syscalls } from '../syscall-types.ts';
-import { FakeEnd, fakeSyscalls, type RecordedCall } from '../syscalls-fake.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
+import { FakeEnd, fakeSyscalls, type RecordedCall } from '../kernel/syscalls-fake.ts';
 import { becomeProgram } from './blank.ts';
 import { becomeBlank, isolate, leaveHost } from './isolate.ts';
 import type { StartPlan } from './messages.ts';

@@ -16,15 +16,15 @@ import {
   PR_SET_DUMPABLE,
   RLIMIT_CORE,
   RLIMIT_NOFILE,
-} from '../linux-constants.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import { SyscallError, type Syscalls } from '../kernel/syscall-types.ts';
 import { becomeUser } from './credentials.ts';
 import { resetSignals } from './execute.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
-import { mountRoot } from './root-file-system.ts';
-import { mountOverRoot } from './root-mounts.ts';
-import { makeRootParts } from './root-parts.ts';
-import { mountSystem } from './system-mounts.ts';
+import { mountRoot } from './mounts/root-file-system.ts';
+import { mountOverRoot } from './mounts/root-mounts.ts';
+import { makeRootParts } from './mounts/root-parts.ts';
+import { mountSystem } from './mounts/system-mounts.ts';
 import { writeText } from './user-namespaces.ts';
 
 /** When the machine itself is out of memory, containers end before its daemons: proc(5). */

@@ -1,7 +1,11 @@
 import { failpoint } from '../failpoints.ts';
-import { AT_FDCWD, CLONE_NEWNET, O_CLOEXEC, O_RDONLY, POLLIN } from '../linux-constants.ts';
-import { isSameProcess, type ProcessIdentity, processStartTime } from '../process-identity.ts';
-import { SyscallError } from '../syscall-types.ts';
+import { AT_FDCWD, CLONE_NEWNET, O_CLOEXEC, O_RDONLY, POLLIN } from '../kernel/linux-constants.ts';
+import {
+  isSameProcess,
+  type ProcessIdentity,
+  processStartTime,
+} from '../kernel/process-identity.ts';
+import { SyscallError } from '../kernel/syscall-types.ts';
 import { type Blank, forkBlank, type LauncherContext } from './blank.ts';
 import { Children } from './children.ts';
 import { drainOrEnd } from './drain.ts';
@@ -11,7 +15,7 @@ import { LoopbackNetworks } from './loopback-networks.ts';
 import type { Report, Request, StartPlan } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
 import { failureOf, parseOutcome, readyPid } from './outcome.ts';
-import { RuntimeRuns } from './runtime-runs.ts';
+import { RuntimeRuns } from './runtime/runtime-runs.ts';
 
 const READ_BYTES = 65_536;
 

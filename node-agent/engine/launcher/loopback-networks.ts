@@ -1,4 +1,4 @@
-import type { Syscalls } from '../syscall-types.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 import { makeNetwork, settleLoopback } from './network-namespace.ts';
 
 /**

@@ -1,9 +1,9 @@
-import { MFD_CLOEXEC, O_CLOEXEC } from '../linux-constants.ts';
-import type { EngineArch } from '../syscall-numbers.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
-import { createMemoryFile } from './init.ts';
-import type { Instruction } from './init-code.ts';
-import { assembleFor } from './init-elf.ts';
+import { MFD_CLOEXEC, O_CLOEXEC } from '../kernel/linux-constants.ts';
+import type { EngineArch } from '../kernel/syscall-numbers.ts';
+import { SyscallError, type Syscalls } from '../kernel/syscall-types.ts';
+import { createMemoryFile } from './init/init.ts';
+import type { Instruction } from './init/init-code.ts';
+import { assembleFor } from './init/init-elf.ts';
 
 /** Above what the program gets, below where descriptors are parked, and below every limit. */
 const GATE_FD = 8;

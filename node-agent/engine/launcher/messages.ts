@@ -1,7 +1,7 @@
-import type { ProcessIdentity } from '../process-identity.ts';
+import type { ProcessIdentity } from '../kernel/process-identity.ts';
 import type { EnterPlan } from './enter-messages.ts';
-import type { UserMount } from './mount-messages.ts';
-import type { RuntimePlan } from './runtime-messages.ts';
+import type { UserMount } from './mounts/mount-messages.ts';
+import type { RuntimePlan } from './runtime/runtime-messages.ts';
 
 /** What a blank is made from: all of a container that does not depend on what it will run. */
 export interface BlankPlan {

@@ -8,8 +8,8 @@ import {
   SIOCSIFFLAGS,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
-} from '../linux-constants.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import { SyscallError, type Syscalls } from '../kernel/syscall-types.ts';
 import { writeText } from './user-namespaces.ts';
 
 /**

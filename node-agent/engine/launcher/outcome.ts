@@ -1,4 +1,4 @@
-import { SyscallError } from '../syscall-types.ts';
+import { SyscallError } from '../kernel/syscall-types.ts';
 import type { StartFailure } from './messages.ts';
 
 /**

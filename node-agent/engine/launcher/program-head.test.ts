@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { engineArch } from '../syscall-numbers.ts';
+import { engineArch } from '../kernel/syscall-numbers.ts';
 import { readHead } from './program-head.ts';
 
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';

@@ -1,4 +1,4 @@
-import type { EngineArch } from '../syscall-numbers.ts';
+import type { EngineArch } from '../kernel/syscall-numbers.ts';
 
 /** What the first bytes of a file say of how it would be executed. */
 export type ProgramHead =

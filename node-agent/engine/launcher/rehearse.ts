@@ -1,9 +1,9 @@
-import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../linux-constants.ts';
-import type { Syscalls } from '../syscall-types.ts';
-import { fakeSyscalls } from '../syscalls-fake.ts';
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../kernel/linux-constants.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
+import { fakeSyscalls } from '../kernel/syscalls-fake.ts';
 import { becomeProgram } from './blank.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
-import { becomeInit } from './init.ts';
+import { becomeInit } from './init/init.ts';
 import { becomeBlank, leaveHost } from './isolate.ts';
 import type { BlankPlan, StartPlan } from './messages.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
@@ -74,6 +74,8 @@ const HARMLESS: readonly ((sys: Syscalls) => void)[] = [
   (sys) => sys.setgroups(new Array(GROUPS_MAX + 1).fill(0)),
   (sys) => sys.setresgid(NOBODY, NOBODY, NOBODY),
   (sys) => sys.setresuid(NOBODY, NOBODY, NOBODY),
+  // The kernel gives no more than what is permitted
+  (sys) => sys.capset({ effective: 1n, permitted: 0n, inheritable: 0n }),
   (sys) => sys.setfsgid(NOBODY),
   (sys) => sys.setfsuid(NOBODY),
   (sys) => sys.seccompSetFilter(Buffer.alloc(0)),

@@ -9,8 +9,8 @@ import {
   O_RDWR,
   SOCK_CLOEXEC,
   SOCK_STREAM,
-} from '../linux-constants.ts';
-import { SyscallError, type Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import { SyscallError, type Syscalls } from '../kernel/syscall-types.ts';
 import type { StartPlan } from './messages.ts';
 
 const LISTEN_BACKLOG = 511;

@@ -1,5 +1,5 @@
 import { childFailpoint } from '../failpoints.ts';
-import type { Syscalls } from '../syscall-types.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 
 /** Hears the name of each step before it is done. */
 export type Step = (name: string) => void;

@@ -7,8 +7,8 @@ import {
   O_WRONLY,
   PR_SET_SECUREBITS,
   SECBIT_NO_SETUID_FIXUP,
-} from '../linux-constants.ts';
-import type { Syscalls } from '../syscall-types.ts';
+} from '../kernel/linux-constants.ts';
+import type { Syscalls } from '../kernel/syscall-types.ts';
 
 /** Ids of one container's range: container 0 … 65535. */
 export const UIDS_PER_CONTAINER = 65_536;

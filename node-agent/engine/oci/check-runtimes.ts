@@ -1,6 +1,6 @@
-import type { Check } from '../doctor-check.ts';
+import type { Check } from '../doctor/doctor-check.ts';
 import type { EngineOptions } from '../engine-types.ts';
-import { runProgram } from '../run-program.ts';
+import { runProgram } from '../kernel/run-program.ts';
 
 const FOUND_LENGTH_MAX = 80;
 

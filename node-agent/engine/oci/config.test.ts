@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CAPABILITY_NAMES } from '../capabilities.ts';
 import type { ContainerMount, ContainerSpec } from '../container-spec.ts';
+import { CAPABILITY_NAMES } from '../seccomp/capabilities.ts';
 import { fromRuntimeConfig } from './from-config.ts';
 import { type PreparedConfig, toRuntimeConfig } from './to-config.ts';
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ContainerMount, ContainerResources, ContainerSpec } from '../container-spec.ts';
+import type { EngineArch } from '../kernel/syscall-numbers.ts';
 import { UIDS_PER_CONTAINER } from '../launcher/user-namespaces.ts';
-import type { EngineArch } from '../syscall-numbers.ts';
 import { ConfigReader, type Refusal } from './config-reader.ts';
 import { CAPABILITY_SETS, type CapabilitySetName } from './runtime-config.ts';
 import { seccompProfile } from './seccomp-profile.ts';

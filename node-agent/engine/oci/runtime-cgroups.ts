@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { detectCgroupLayout } from '../cgroup.ts';
-import { hierarchies } from '../cgroup-layout.ts';
+import { detectCgroupLayout } from '../cgroup/cgroup.ts';
+import { hierarchies } from '../cgroup/cgroup-layout.ts';
 
 /**
  * Roots of the hierarchies that runtimes join beside the engine's own: every v1 one that is mounted

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AUDIT_ARCH, containerFilter } from '../seccomp.ts';
-import { type EngineArch, syscallNumbers } from '../syscall-numbers.ts';
+import { type EngineArch, syscallNumbers } from '../kernel/syscall-numbers.ts';
+import { AUDIT_ARCH, containerFilter } from '../seccomp/seccomp.ts';
 import { interpret } from '../testing/bpf-machine.ts';
 import type { SeccompProfile } from './runtime-config.ts';
 import { seccompProfile } from './seccomp-profile.ts';

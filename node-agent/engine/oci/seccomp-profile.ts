@@ -1,3 +1,4 @@
+import type { EngineArch } from '../kernel/syscall-numbers.ts';
 import {
   ALLOWED_SYSCALLS,
   type ArgumentRule,
@@ -5,8 +6,7 @@ import {
   LISTENER_RULES,
   MISSING_SYSCALLS,
   SECCOMP_RULES,
-} from '../seccomp-table.ts';
-import type { EngineArch } from '../syscall-numbers.ts';
+} from '../seccomp/seccomp-table.ts';
 import type { SeccompArgument, SeccompCalls, SeccompProfile } from './runtime-config.ts';
 
 const ALLOW = 'SCMP_ACT_ALLOW';

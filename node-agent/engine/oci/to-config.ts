@@ -1,6 +1,6 @@
 import type { ContainerMount, ContainerSpec } from '../container-spec.ts';
+import type { EngineArch } from '../kernel/syscall-numbers.ts';
 import { UIDS_PER_CONTAINER } from '../launcher/user-namespaces.ts';
-import type { EngineArch } from '../syscall-numbers.ts';
 import type {
   RuntimeConfig,
   RuntimeLinux,

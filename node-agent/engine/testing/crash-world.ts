@@ -10,7 +10,7 @@ import { processesOf } from '../../../lib/testing/machine.ts';
 import type { ContainerSpec } from '../container-spec.ts';
 import type { EngineOptions } from '../engine-types.ts';
 import type { FailpointName } from '../failpoint-names.ts';
-import { isSameProcess, processStartTime } from '../process-identity.ts';
+import { isSameProcess, processStartTime } from '../kernel/process-identity.ts';
 import { makeBusyboxLayer } from './busybox-layer.ts';
 import { startAgain, walk } from './crash-walk.ts';
 import { engineOptions, engineScope, makeSpec } from './engine-world.ts';

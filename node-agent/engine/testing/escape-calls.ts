@@ -1,4 +1,4 @@
-import { type EngineArch, syscallNumbers } from '../syscall-numbers.ts';
+import { type EngineArch, syscallNumbers } from '../kernel/syscall-numbers.ts';
 
 /** What one syscall must answer inside a container: the half of the table that is about calls. */
 export interface CallRow {

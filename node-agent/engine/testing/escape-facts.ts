@@ -1,4 +1,4 @@
-import { capabilityBits, capabilityNumber } from '../capabilities.ts';
+import { capabilityBits, capabilityNumber } from '../seccomp/capabilities.ts';
 
 /** One line of the probe: what kind of fact, about what, and what was found. */
 export interface Fact {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { engineArch } from '../syscall-numbers.ts';
+import { engineArch } from '../kernel/syscall-numbers.ts';
 import { callRows } from './escape-calls.ts';
 import { type Fact, factRows, type ProbedPlace } from './escape-facts.ts';
 

@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { Container } from '../engine-types.ts';
-import type { ExecExit, ExecSpec } from '../exec-types.ts';
+import type { ExecExit, ExecSpec } from '../exec/exec-types.ts';
 
 /** A program that was executed in a container, and has ended. */
 export interface Executed extends ExecExit {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeStock } from '../../../lib/testing/ledger.ts';
 import { foldersIn, processesOf } from '../../../lib/testing/machine.ts';
-import { detectCgroupLayout } from '../cgroup.ts';
+import { detectCgroupLayout } from '../cgroup/cgroup.ts';
 import { type EngineWorld, engineScope } from './engine-world.ts';
 import { liveThrough } from './leak-cycles.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { detectCgroupLayout } from '../cgroup.ts';
-import { parseKeyed } from '../cgroup-counters.ts';
-import { readIfThere } from '../cgroup-file.ts';
+import { detectCgroupLayout } from '../cgroup/cgroup.ts';
+import { parseKeyed } from '../cgroup/cgroup-counters.ts';
+import { readIfThere } from '../cgroup/cgroup-file.ts';
 
 const TICK_US = 10_000;
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Ledger } from '../../../lib/testing/ledger.ts';
 import type { ContainerSpec, ExitStatus } from '../container-spec.ts';
 import type { EngineOptions } from '../engine-types.ts';
-import { parseNameservers } from '../resolvers.ts';
+import { parseNameservers } from '../network/resolvers.ts';
 import { makeBusyboxLayer } from './busybox-layer.ts';
 import { engineOptions, engineScope, makeSpec } from './engine-world.ts';
 import { addNetProbes } from './net-probe.ts';

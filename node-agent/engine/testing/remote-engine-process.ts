@@ -8,7 +8,7 @@ import { createLog } from '../../../lib/telemetry/log.ts';
 import type { ContainerSpec } from '../container-spec.ts';
 import { createEngine } from '../engine.ts';
 import type { Container } from '../engine-types.ts';
-import type { NetworkRequest } from '../network-types.ts';
+import type { NetworkRequest } from '../network/network-types.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}');
 const log = createLog({ component: 'engine', level: 'warn' });

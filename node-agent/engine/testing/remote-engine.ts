@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ContainerSpec, ExitStatus, PublishedPort } from '../container-spec.ts';
 import type { EngineOptions } from '../engine-types.ts';
-import type { ExecExit } from '../exec-types.ts';
-import type { NetworkInfo, NetworkRequest } from '../network-types.ts';
+import type { ExecExit } from '../exec/exec-types.ts';
+import type { NetworkInfo, NetworkRequest } from '../network/network-types.ts';
 
 const PROGRAM = fileURLToPath(new URL('./remote-engine-process.js', import.meta.url));
 
