@@ -3,7 +3,6 @@ import type { CapabilitySets, FileTime, MountAttr, OpenHow } from './syscall-typ
 /** utimensat(2): leaves a time as it is. */
 const UTIME_OMIT = 0x3ffffffe;
 const CAPABILITY_VERSION_3 = 0x20080522;
-const SCHED_FLAG_RESET_ON_FORK = 1;
 
 /** Writes a `struct timespec` at `offset`. */
 export function writeTimespec(buffer: Buffer, offset: number, time: FileTime): void {
@@ -39,15 +38,6 @@ export function mountAttr(attr: MountAttr): Buffer {
 /** `struct open_how`: openat2(2). */
 export function openHow(how: OpenHow): Buffer {
   return words([how.flags, how.mode ?? 0, how.resolve]);
-}
-
-/** `struct sched_attr` of the usual policy, which children do not inherit: sched_setattr(2). */
-export function schedAttr(sliceNanoseconds: number): Buffer {
-  const data = Buffer.alloc(48);
-  data.writeUInt32LE(data.length, 0);
-  data.writeBigUInt64LE(BigInt(SCHED_FLAG_RESET_ON_FORK), 8);
-  data.writeBigUInt64LE(BigInt(sliceNanoseconds), 24);
-  return data;
 }
 
 function words(values: readonly number[]): Buffer {

@@ -86,8 +86,6 @@ export interface Syscalls {
   prctl(option: number, arg2?: number, arg3?: number): number;
   setrlimit(resource: number, soft: number, hard: number): void;
   umask(mask: number): number;
-  /** Length of the calling thread's time slices, not of its children's: sched_setattr(2). */
-  setTimeSlice(microseconds: number): void;
 
   // Namespaces and credentials: of the calling thread only, so for single-threaded processes
   unshare(flags: number): void;

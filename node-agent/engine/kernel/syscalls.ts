@@ -15,7 +15,6 @@ import {
   capabilityHeader,
   mountAttr,
   openHow,
-  schedAttr,
   writeTimespec,
 } from './syscall-structs.ts';
 import { type Path, SyscallError, type Syscalls } from './syscall-types.ts';
@@ -97,7 +96,6 @@ function processCalls() {
   const prctl = define('prctl', 'iiiii');
   const prlimit = define('prlimit64', 'iibb');
   const umask = define('umask', 'i');
-  const schedSetattr = define('sched_setattr', 'ibi');
   return {
     fork: () => {
       const pid = Number(fork());
@@ -153,7 +151,6 @@ function processCalls() {
       prlimit(0, resource, limit, null);
     },
     umask: (mask) => umask(mask),
-    setTimeSlice: (microseconds) => void schedSetattr(0, schedAttr(microseconds * 1000), 0),
   } satisfies Partial<Syscalls>;
 }
 

@@ -4,11 +4,11 @@
  * the containers alone, and becomes the reader of what they say (drainer-main.ts).
  */
 import { failpoint } from '../failpoints.ts';
-import { PR_SET_CHILD_SUBREAPER, RLIMIT_NICE, RLIMIT_RTPRIO } from '../linux-constants.ts';
-import { containerFilter } from '../seccomp.ts';
-import { engineArch } from '../syscall-numbers.ts';
-import { syscalls } from '../syscalls.ts';
-import { createInit } from './init.ts';
+import { PR_SET_CHILD_SUBREAPER, RLIMIT_NICE, RLIMIT_RTPRIO } from '../kernel/linux-constants.ts';
+import { engineArch } from '../kernel/syscall-numbers.ts';
+import { syscalls } from '../kernel/syscalls.ts';
+import { containerFilter } from '../seccomp/seccomp.ts';
+import { createInit } from './init/init.ts';
 import { LauncherLoop } from './loop.ts';
 import { createMemoryHolder } from './memory-holder.ts';
 import { rehearse, rehearseStart } from './rehearse.ts';
