@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogLine } from '../../lib/log-line.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
-import { LogFiles } from './log-files.ts';
+import { closeAll, LogFiles } from './log-files.ts';
 import { Logs } from './logs.ts';
 import { streamLog } from './stream-log.ts';
 
@@ -40,13 +40,26 @@ function textsOf(jsons: readonly string[]): string[] {
   return jsons.map((json) => (JSON.parse(json) as LogLine).text);
 }
 
+/** Lines of a tail as JSON. */
+async function tailOf(log: LogFiles, ...asked: Parameters<LogFiles['tail']>): Promise<string[]> {
+  const parts = await log.tail(...asked);
+  const texts: string[] = [];
+  for (const part of parts) for await (const text of part.texts()) texts.push(text);
+  await closeAll(parts);
+  return linesOf(texts);
+}
+
+function linesOf(texts: readonly string[]): string[] {
+  return texts.join('').split('\n').slice(0, -1);
+}
+
 test('the tail has the last lines, oldest first', async () => {
   const log = newLog();
-  assert.deepEqual(await log.tail(5), []);
+  assert.deepEqual(await tailOf(log, 5), []);
   for (let i = 0; i < 10; i++) log.append(line(`${i}`));
-  assert.deepEqual(textsOf(await log.tail(3)), ['7', '8', '9']);
-  assert.equal((await log.tail(100)).length, 10);
-  assert.deepEqual(await log.tail(0), []);
+  assert.deepEqual(textsOf(await tailOf(log, 3)), ['7', '8', '9']);
+  assert.equal((await tailOf(log, 100)).length, 10);
+  assert.deepEqual(await tailOf(log, 0), []);
 });
 
 test('rotation keeps two files of bounded size; the tail spans both', async () => {
@@ -58,12 +71,12 @@ test('rotation keeps two files of bounded size; the tail spans both', async () =
   const files = readdirSync(join(root, 'hello')).sort();
   assert.deepEqual(files, ['current.ndjson', 'previous.ndjson']);
   for (const file of files) assert.ok(statSync(join(root, 'hello', file)).size <= 1_000);
-  const texts = textsOf(await log.tail(10));
+  const texts = textsOf(await tailOf(log, 10));
   assert.deepEqual(
     texts,
     Array.from({ length: 10 }, (_, i) => `${190 + i}`),
   );
-  assert.ok((await log.tail(1_000)).length > 10);
+  assert.ok((await tailOf(log, 1_000)).length > 10);
 });
 
 test('a log outlives its writer, and a line that a crash cut off harms no other', async () => {
@@ -73,7 +86,7 @@ test('a log outlives its writer, and a line that a crash cut off harms no other'
   appendFileSync(join(root, 'hello', 'current.ndjson'), '{"timeMs":1,"text":"cut o');
   const second = newLog();
   second.append(line('after'));
-  assert.deepEqual(textsOf(await second.tail(10)), ['before', 'after']);
+  assert.deepEqual(textsOf(await tailOf(second, 10)), ['before', 'after']);
 });
 
 test('a disk that refuses loses lines, not the agent', async () => {
@@ -122,7 +135,7 @@ test('who wants all lines is told when there are more than are given', async () 
     const { signal } = new AbortController();
     const options = { of: HELLO, tail, tellsCut: true, follow: false, signal };
     for await (const chunk of streamLog(log, options)) chunks.push(chunk);
-    return textsOf(chunks);
+    return textsOf(linesOf(chunks));
   };
   assert.deepEqual(await read(3), ['… earlier lines not shown (limit 3)', '2', '3', '4']);
   assert.deepEqual(await read(6), ['0', '1', '2', '3', '4']);
@@ -172,7 +185,7 @@ test('an instance’s flood is cut, counted and told; its end is not lost', asyn
   instance.end();
   await logs.flush();
   assert.ok(dropped >= 15 * 1024 * 1024, String(dropped));
-  const texts = textsOf(await logs.of('flood').tail(1));
+  const texts = textsOf(await tailOf(logs.of('flood'), 1));
   assert.match(texts[0] ?? '', /^… [\d.]+ MiB dropped \(limit 1 MiB\/s\)$/);
 });
 
@@ -191,10 +204,10 @@ test('the tail of one writer among others spans files and blocks', async () => {
     if (i % 50 === 0) await log.flush();
   }
   const isRare = ({ instanceId }: LogLine): boolean => instanceId === 'i-rare';
-  const numbers = textsOf(await log.tail(3, isRare)).map((text) => text.split(' ')[0]);
+  const numbers = textsOf(await tailOf(log, 3, isRare)).map((text) => text.split(' ')[0]);
   assert.deepEqual(numbers, ['700', '800', '900']);
   assert.deepEqual(readdirSync(join(root, 'hello')).length, 2);
-  assert.ok((await log.tail(1_000, isRare)).length >= 8);
+  assert.ok((await tailOf(log, 1_000, isRare)).length >= 8);
 });
 
 test('a follower of one writer sees no other, and ends with it', async () => {
@@ -223,7 +236,7 @@ test('the log of a container stands by itself, outlives its writer, and goes whe
   written.output('stdout', Buffer.from('words\n'));
   written.end();
   await logs.flush();
-  const [json = ''] = await logs.ofContainer('c-1').tail(1);
+  const [json = ''] = await tailOf(logs.ofContainer('c-1'), 1);
   assert.equal((JSON.parse(json) as LogLine).instanceId, 'c-1');
   logs.forContainer('c-2').system('kept');
   await logs.flush();
@@ -231,4 +244,30 @@ test('the log of a container stands by itself, outlives its writer, and goes whe
   assert.deepEqual(readdirSync(join(root, 'containers-of-users')), ['c-2']);
   await logs.keepContainers(new Set());
   assert.deepEqual(readdirSync(join(root, 'containers-of-users')), []);
+});
+
+test('slow readers hold no lines, and no file once they have gone', async () => {
+  const log = newLog();
+  const text = 'x'.repeat(10_000);
+  for (let i = 0; i < 700; i++) log.append(line(text));
+  await log.flush();
+  const openFiles = (): number => readdirSync('/proc/self/fd').length;
+  const heldBytes = (): number => {
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const [filesBefore, bytesBefore] = [openFiles(), heldBytes()];
+  const { signal } = new AbortController();
+  const readers = Array.from({ length: 20 }, () =>
+    streamLog(log, { of: HELLO, tail: 1_000, follow: false, signal }),
+  );
+  for (const reader of readers) assert.equal((await reader.next()).done, false);
+  // Of 7 MB each; what was read and is not collected yet is less than half of that
+  assert.ok(heldBytes() - bytesBefore < (readers.length * 700 * text.length) / 2);
+  for (const reader of readers) await reader.return(undefined);
+  assert.equal(openFiles(), filesBefore);
+  const unread = streamLog(log, { of: HELLO, tail: 1_000, follow: true, signal });
+  await unread.next();
+  await unread.return(undefined);
+  assert.equal(openFiles(), filesBefore);
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errnoCode } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
-import { readLastLines } from './read-last-lines.ts';
+import { LastLines } from './last-lines.ts';
 
 export interface LogFilesOptions {
   /** Folder of its two files. */
@@ -69,23 +69,36 @@ export class LogFiles {
     return this.#work;
   }
 
-  /** The last `count` lines that are wanted, oldest first, as JSON texts with their newline. */
-  async tail(count: number, isWanted: (line: LogLine) => boolean = () => true): Promise<string[]> {
-    if (count === 0) return [];
+  /**
+   * The last `count` lines that are wanted, as they stand now: parts of the files, oldest first, each to be
+   * closed by the caller.
+   */
+  async tail(
+    count: number,
+    isWanted: (line: LogLine) => boolean = () => true,
+  ): Promise<LastLines[]> {
     // Closing the batch fixes the point up to which this reads: what comes later is the followers'.
     this.#open = undefined;
-    let lines: string[] = [];
     const wanted = (json: string): boolean => {
       const line = parseLine(json);
       return line !== undefined && isWanted(line);
     };
-    await this.#enqueue(async () => {
-      lines = await readLastLines(this.#path('current'), { count, isWanted: wanted });
-      if (lines.length >= count) return;
-      const rest = { count: count - lines.length, isWanted: wanted };
-      lines = [...(await readLastLines(this.#path('previous'), rest)), ...lines];
-    });
-    return lines;
+    const parts: LastLines[] = [];
+    try {
+      await this.#enqueue(async () => {
+        let left = count;
+        for (const name of ['current', 'previous'] as const) {
+          const options = { count: left, isWanted: wanted };
+          const part = left === 0 ? undefined : await LastLines.find(this.#path(name), options);
+          if (part !== undefined) parts.unshift(part);
+          left -= part?.count ?? 0;
+        }
+      });
+      return parts;
+    } catch (error) {
+      await closeAll(parts);
+      throw error;
+    }
   }
 
   /** Removes the files, after what was appended before is written; nothing may follow. */
@@ -160,6 +173,11 @@ export class LogFiles {
       throw error;
     }
   }
+}
+
+/** Closes parts of a log; one that is closed already stays so. */
+export async function closeAll(parts: readonly LastLines[]): Promise<void> {
+  await Promise.all(parts.map((part) => part.close()));
 }
 
 /** Undefined for a line that a crash of the machine cut off. */

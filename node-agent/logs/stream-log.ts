@@ -1,6 +1,6 @@
 import type { LogLine } from '../../lib/log-line.ts';
 import { FollowQueue } from './follow-queue.ts';
-import type { LogFiles } from './log-files.ts';
+import { closeAll, type LogFiles } from './log-files.ts';
 
 export interface StreamLogOptions {
   /** Whose log it is, for what this says itself. */
@@ -42,11 +42,13 @@ export async function* streamLog(log: LogFiles, options: StreamLogOptions): Asyn
   try {
     // A follower's headers go out with the first byte, though nothing is written yet.
     if (follow) yield '\n';
-    const lines = await past;
-    if (options.tellsCut === true && lines.length === options.tail) {
+    const parts = await past;
+    const count = parts.reduce((sum, part) => sum + part.count, 0);
+    if (options.tellsCut === true && count === options.tail) {
       yield note(options.of, `… earlier lines not shown (limit ${options.tail})`);
     }
-    yield* lines;
+    for (const part of parts) yield* part.texts();
+    await closeAll(parts);
     while (follow && !signal.aborted) {
       const texts = queue.take();
       if (texts.length > 0) yield texts.join('');
@@ -56,6 +58,7 @@ export async function* streamLog(log: LogFiles, options: StreamLogOptions): Asyn
   } finally {
     signal.removeEventListener('abort', end);
     unfollow();
+    await past.then(closeAll, () => {});
   }
 }
 

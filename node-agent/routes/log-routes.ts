@@ -24,7 +24,7 @@ const LOG_KEYS = ['tail', 'follow', 'sinceMs'] as const;
 
 /** Logs of functions, `GET /v1/logs`, and of containers, `GET /v1/containers/:id/logs`. */
 export function addLogRoutes(app: FastifyInstance, parts: LogRouteParts): void {
-  const readers = new Readers('follow logs', LIMITS.logFollowersMax);
+  const readers = new Readers('read logs', LIMITS.logFollowersMax);
   app.addHook('preClose', async () => readers.close());
   app.get('/v1/logs', async (request, reply) => {
     const asked = queryOf(request.query, ['function', ...LOG_KEYS]);
@@ -53,7 +53,7 @@ function send(reply: FastifyReply, { source, query, readers }: Sending): Fastify
   const tail = tailIn(asked.tail ?? (sinceMs > 0 ? 'all' : undefined));
   const tellsCut = asked.tail === 'all';
   const isWanted = (line: LogLine): boolean => line.timeMs >= sinceMs && isSource(line);
-  const signal = follow ? readers.enter(reply) : new AbortController().signal;
+  const signal = readers.enter(reply);
   return sendLines(reply, streamLog(files, { ...rest, tail, tellsCut, follow, isWanted, signal }));
 }
 

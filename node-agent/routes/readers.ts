@@ -15,7 +15,7 @@ export class Readers {
   readonly #closing = new AbortController();
   readonly #open = new Set<FastifyReply>();
 
-  /** `what` is what they do, for the error: `follow logs`. */
+  /** `what` is what they do, for the error: `read logs`. */
   constructor(what: string, max: number) {
     this.#what = what;
     this.#max = max;
