@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Container } from './engine-types.ts';
+import { macOf } from './network/network-plan.ts';
 import { gatewayAddress, parseSubnet } from './network/subnet.ts';
 import { missingForContainers } from './testing/busybox-layer.ts';
 import { type EngineWorld, ended, makeEngineWorld, says } from './testing/engine-world.ts';
@@ -74,6 +76,15 @@ describe('network', { skip }, () => {
       known.map((line) => line.split(' ', 1)[0]).filter((address) => address !== bridge),
       [],
     );
+  });
+
+  test('the gateway stays who it is, whatever containers come and go', async () => {
+    const { name, subnet } = world.options;
+    const gateway = gatewayAddress(parseSubnet(subnet));
+    const addressNow = () => readFileSync(`/sys/class/net/hearth-${name}/address`, 'utf8').trim();
+    assert.equal(addressNow(), macOf(gateway));
+    await world.run(['true'], { network: 'bridge' });
+    assert.equal(addressNow(), macOf(gateway));
   });
 
   test('without a network there is loopback, and low ports are free', async () => {

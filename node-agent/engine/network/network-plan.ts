@@ -26,9 +26,13 @@ export function networkNames(engine: string): NetworkNames {
   };
 }
 
-/** `ip -batch` lines for a bridge that exists. */
+/**
+ * `ip -batch` lines for a bridge that exists. Without a hardware address of its own it has the lowest
+ * of its ports, and each time that one goes, containers call a gateway that is not there any more.
+ */
 export function bridgeCommands(bridge: string, subnet: Subnet): string[] {
   return [
+    `link set dev ${bridge} address ${macOf(gatewayAddress(subnet))}`,
     `address replace ${gatewayAddress(subnet)}/${subnet.prefix} dev ${bridge}`,
     `link set dev ${bridge} up`,
   ];
