@@ -5,9 +5,11 @@ import type { LogLine } from '../../lib/log-line.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { Agents } from '../agents.ts';
 import type { Mirror } from '../mirror.ts';
+import { liveNodes } from '../nodes/find-node.ts';
 import { interleave } from '../nodes/interleave.ts';
 import { nameOf, unknownFunction } from './functions.ts';
-import { goneSignal, sendLines } from './ndjson.ts';
+import { sendLines } from './ndjson.ts';
+import { OpenAnswers } from './open-answers.ts';
 
 export interface LogRouteParts {
   mirror: Mirror;
@@ -16,25 +18,24 @@ export interface LogRouteParts {
   stopping: AbortSignal;
 }
 
-/** Streams of one gateway's readers that are open at once. */
-const FOLLOWERS_MAX = 200;
+/** At once; of those whose lines are sorted fewer, as all of these are in memory. */
+const READERS_MAX = 200;
+const SORTED_MAX = 16;
 
 /** `GET /v1/functions/:name/logs?tail=N&follow=1`: the lines of all nodes, one JSON object each. */
 export function addLogRoutes(app: FastifyInstance, parts: LogRouteParts): void {
-  let followers = 0;
+  const readers = new OpenAnswers('readers of logs', READERS_MAX);
+  const sorted = new OpenAnswers('readers of logs of several nodes', SORTED_MAX);
   app.get('/v1/functions/:name/logs', async (request, reply) => {
     const name = nameOf(request);
     if (parts.mirror.get('function', name) === undefined) throw unknownFunction(name);
     const { tail, follow } = parseQuery(request.query as Record<string, string | undefined>);
-    const signal = AbortSignal.any([goneSignal(reply), parts.stopping]);
-    const sources = openSources(parts, { name, tail, follow, signal });
-    if (!follow) return sendLines(reply, mergeSorted(sources, tail));
-    if (followers >= FOLLOWERS_MAX) {
-      throw new HearthError('QueueFull', `${followers} readers follow logs already`);
-    }
-    followers++;
-    reply.raw.once('close', () => followers--);
-    return sendLines(reply, interleave(sources, signal));
+    const nodes = liveNodes(parts);
+    const isSorted = !follow && nodes.length > 1;
+    const gone = (isSorted ? sorted : readers).enter(reply);
+    const signal = AbortSignal.any([gone, parts.stopping]);
+    const sources = nodes.map((node) => linesOf(parts, node.name, { name, tail, follow, signal }));
+    return sendLines(reply, isSorted ? mergeSorted(sources, tail) : interleave(sources, signal));
   });
 }
 
@@ -54,11 +55,6 @@ interface SourceOptions {
   tail: number;
   follow: boolean;
   signal: AbortSignal;
-}
-
-function openSources(parts: LogRouteParts, options: SourceOptions): AsyncGenerator<LogLine>[] {
-  const nodes = [...parts.mirror.all('node')].filter(({ name }) => parts.agents.isAlive(name));
-  return nodes.map(({ name }) => linesOf(parts, name, options));
 }
 
 /** One node's lines; a node that goes away ends its own lines only. */

@@ -105,6 +105,13 @@ describe('forward', { skip }, () => {
     assert.match(await twice.text(), /node is given more than once/);
   });
 
+  test('what the only node that is meant says instead of its events is told', async () => {
+    const answer = await call('/v1/events?node=b&follow=1');
+    assert.equal(answer.status, 404);
+    assert.match(await answer.text(), /does not exist/);
+    assert.equal((await call('/v1/events')).status, 200);
+  });
+
   test('a name of dots leads to no other path of the node', async () => {
     asked.length = 0;
     for (const id of ['..', '.', '%2e%2e', '%2E', '.%2e']) {

@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { HearthError } from '../../lib/errors.ts';
 import type { HttpClient } from '../../lib/http/client.ts';
-import { goneSignal } from '../api/ndjson.ts';
+import { OpenAnswers } from '../api/open-answers.ts';
 
 /** Fields that mean something to the agent, and those of its answer that mean something to a user. */
 const REQUEST_FIELDS = ['content-type', 'hearth-exec'] as const;
@@ -17,8 +16,7 @@ const ANSWER_FIELDS = [
 const NODE_FIELD = 'hearth-node';
 
 /** Answers that are open at once through one gateway: exec, archives, followed logs and stats. */
-const OPEN_MAX = 256;
-let open = 0;
+const open = new OpenAnswers('requests to nodes', 256);
 
 export interface ForwardTarget {
   client: HttpClient;
@@ -36,16 +34,7 @@ export async function forward(
   reply: FastifyReply,
   target: ForwardTarget,
 ): Promise<FastifyReply> {
-  if (open >= OPEN_MAX) {
-    throw new HearthError('QueueFull', `${open} requests to nodes are open already`, {
-      hint: 'end some: followed logs, stats and programs executed in containers each hold one',
-    });
-  }
-  const signal = goneSignal(reply);
-  // Who left while the node was looked for has closed, and will not again
-  signal.throwIfAborted();
-  open++;
-  signal.addEventListener('abort', () => open--, { once: true });
+  const signal = open.enter(reply);
   const method = request.method as 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
   const hasBody = chunked !== undefined || Number(length ?? 0) > 0;

@@ -2,7 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ContainerInfo, EventInfo, NetworkInfo, VolumeInfo } from '../../lib/container-api.ts';
 import { HearthError } from '../../lib/errors.ts';
 import type { NodeRecord } from '../../lib/records.ts';
-import { goneSignal, sendLines } from '../api/ndjson.ts';
+import { sendLines } from '../api/ndjson.ts';
+import { OpenAnswers } from '../api/open-answers.ts';
 import { liveNodes, nodeOfContainer, onlyNode, pickNode } from './find-node.ts';
 import { forward } from './forward.ts';
 import { interleave } from './interleave.ts';
@@ -19,6 +20,8 @@ const CONTAINER_ACTIONS = {
   PUT: ['archive'],
   HEAD: ['archive'],
 } as const;
+
+const EVENT_READERS_MAX = 200;
 
 type Query = Record<string, string | string[] | undefined>;
 /** Which of the nodes a request without `?node=` means. */
@@ -39,7 +42,10 @@ export function addNodeRoutes(app: FastifyInstance, parts: NodeRouteParts): void
     scope.post('/v1/execs/:id/resize', async (request, reply) =>
       forwardTo(parts, { request, reply, node: onlyNode(liveNodes(parts), nodeIn(request)) }),
     );
-    scope.get('/v1/events', async (request, reply) => sendEvents(parts, request, reply));
+    const readers = new OpenAnswers('readers of events', EVENT_READERS_MAX);
+    scope.get('/v1/events', async (request, reply) =>
+      sendEvents(parts, { request, reply, readers }),
+    );
   });
 }
 
@@ -98,8 +104,11 @@ function forwardTo(parts: NodeRouteParts, { request, reply, node }: Forwarded) {
 
 async function sendEvents(
   parts: NodeRouteParts,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  {
+    request,
+    reply,
+    readers,
+  }: { request: FastifyRequest; reply: FastifyReply; readers: OpenAnswers },
 ): Promise<FastifyReply> {
   const { since } = request.query as Query;
   const node = nodeIn(request);
@@ -108,30 +117,27 @@ async function sendEvents(
       hint: 'name it: ?node=NAME',
     });
   }
-  const signal = AbortSignal.any([goneSignal(reply), parts.stopping]);
+  const signal = AbortSignal.any([readers.enter(reply), parts.stopping]);
   const path = `/v1/events${searchOf(request)}`;
   const names = liveNodes(parts).map(({ name }) => name);
   const meant = node === undefined ? names : [pickNode(liveNodes(parts), node)];
-  return sendLines(
-    reply,
-    interleave(
-      meant.map((name) => eventsOf(parts, name, { path, signal })),
-      signal,
-    ),
-  );
+  const isOnly = meant.length === 1;
+  const sources = meant.map((name) => eventsOf(parts, name, { path, signal, isOnly }));
+  return sendLines(reply, interleave(sources, signal));
 }
 
 /** One node's events; a node that goes away ends its own only. */
 async function* eventsOf(
   { agents, log }: NodeRouteParts,
   node: string,
-  { path, signal }: { path: string; signal: AbortSignal },
+  { path, signal, isOnly }: { path: string; signal: AbortSignal; isOnly: boolean },
 ): AsyncGenerator<EventInfo> {
   try {
     yield* agents.streams(node).lines<EventInfo>(path, { signal });
   } catch (error) {
-    // A wrong filter is the caller's to hear of; that is said by every node alike
-    if (error instanceof HearthError && error.code === 'BadRequest') throw error;
+    // A wrong filter is the caller's to hear of, said by every node alike; so is what the only node says
+    const isTold = error instanceof HearthError && (isOnly || error.code === 'BadRequest');
+    if (isTold) throw error;
     if (!signal.aborted) log.warn({ node, err: error }, 'events of a node not read');
   }
 }
