@@ -114,6 +114,7 @@ export class BlankPool {
   }
 
   #keep(blank: ReadyBlank): void {
+    this.#options.cgroups.limitAhead(blank.cgroup);
     this.#ready.push(blank);
     if (this.#closed) this.reset();
   }

@@ -41,6 +41,28 @@ describe('resources of a container', { skip }, () => {
   });
   after(() => world.close());
 
+  test('one after another has its own limits, be they more or less', async () => {
+    const { resources } = world.spec([]);
+    const [memory, weight] =
+      detectCgroupLayout().version === 'v2'
+        ? ['memory.max', 'cpu.weight']
+        : ['memory/memory.limit_in_bytes', 'cpu/cpu.shares'];
+    const files = [memory, weight].map((name) => `/sys/fs/cgroup/${name}`);
+    const weights: string[] = [];
+    for (const [mebibytes, cpuWeight] of [[64, 500], [128], [48, 50], [48]] as const) {
+      const memoryBytes = (mebibytes ?? 0) * MIB;
+      const own = { ...resources, memoryBytes, ...(cpuWeight === undefined ? {} : { cpuWeight }) };
+      const { stdout } = await world.run(['/bin/cat', ...files], { resources: own });
+      const [limit, share = ''] = stdout.trim().split('\n');
+      assert.equal(Number(limit), memoryBytes);
+      weights.push(share);
+      // Until the next ones wait, with the limits of this one
+      await sleep(150);
+    }
+    assert.equal(weights[1], weights[3]);
+    assert.equal(new Set(weights).size, 3);
+  });
+
   test('one that is paused uses no time, and goes on where it was', async () => {
     const container = await world.engine.start(world.spec(SPIN));
     await says(container, /on/);

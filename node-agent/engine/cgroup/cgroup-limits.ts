@@ -42,6 +42,22 @@ export function planLimits(
     : planV1(layout, at, resources);
 }
 
+/**
+ * Those of `writes` that change what was `written` before, in an order that the kernel takes: with v1
+ * the memory alone is at no moment more than memory and swap together.
+ */
+export function changedWrites(
+  writes: readonly CgroupWrite[],
+  written: ReadonlyMap<string, string>,
+): CgroupWrite[] {
+  const changed = writes.filter(({ path, value }) => written.get(path) !== value);
+  const grown = changed.find(({ path, value }) => {
+    return path.endsWith('/memory.limit_in_bytes') && Number(written.get(path)) < Number(value);
+  });
+  if (grown === undefined) return changed;
+  return [...changed.filter((write) => write !== grown), grown];
+}
+
 /** Documentation/admin-guide/cgroup-v2.rst */
 function planV2(folder: string, resources: ContainerResources): CgroupWrite[] {
   const { cpuMillis, cpuWeight, memoryBytes, pids, swapBytes } = resources;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerResources } from '../container-spec.ts';
 import { type CgroupLayout, hierarchies, parseCgroupLayout } from './cgroup-layout.ts';
-import { planLimits, sharesOf } from './cgroup-limits.ts';
+import { changedWrites, planLimits, sharesOf } from './cgroup-limits.ts';
 import { containerFolder, planCgroup, planEngineCgroup } from './cgroup-plan.ts';
 
 const V1 = `cgroup /c/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0
@@ -128,4 +128,18 @@ test('without a memory controller there is no layout', () => {
   assert.equal(parseCgroupLayout('cgroup2 /c cgroup2 rw 0 0\n', ''), undefined);
   const plan = planCgroup(layoutOf('cgroup /c/m cgroup rw,memory 0 0\n'), 'e', 'c');
   assert.deepEqual([plan.killFile, plan.freezer, plan.files.cpuUsage], [undefined, undefined, []]);
+});
+
+test('limits that stand already are not written again; memory of v1 grows after memory with swap', () => {
+  const plan = (memoryBytes: number): ReturnType<typeof planLimits> =>
+    planLimits(layoutOf(HYBRID), containerFolder('e', 'c'), { ...RESOURCES, memoryBytes });
+  const written = new Map(plan(1000).map(({ path, value }) => [path, value]));
+  const changed = (memoryBytes: number): string[] =>
+    changedWrites(plan(memoryBytes), written).map(({ path }) => path.slice(path.lastIndexOf('/')));
+  assert.deepEqual(changed(1000), []);
+  const [memory, both] = ['/memory.limit_in_bytes', '/memory.memsw.limit_in_bytes'];
+  const tcp = '/memory.kmem.tcp.limit_in_bytes';
+  assert.deepEqual(changed(400), [memory, both, tcp]);
+  assert.deepEqual(changed(4000), [both, tcp, memory]);
+  assert.deepEqual(changedWrites(plan(4000), new Map()), plan(4000));
 });

@@ -4,7 +4,7 @@ import type { ContainerResources } from '../container-spec.ts';
 import type { CgroupView } from '../launcher/messages.ts';
 import { readIfThere, writeIfThere } from './cgroup-file.ts';
 import { type CgroupLayout, hierarchies, parseCgroupLayout } from './cgroup-layout.ts';
-import { type CgroupWrite, planLimits } from './cgroup-limits.ts';
+import { type CgroupWrite, changedWrites, planLimits } from './cgroup-limits.ts';
 import { containerFolder, engineFolder, planCgroup, planEngineCgroup } from './cgroup-plan.ts';
 import { planCgroupViews } from './cgroup-views.ts';
 import { ContainerCgroup } from './container-cgroup.ts';
@@ -31,6 +31,9 @@ export function detectCgroupLayout(): CgroupLayout {
 export class EngineCgroups {
   readonly #layout: CgroupLayout;
   readonly #engine: string;
+  /** What was written to each before its container asked for it, by path. */
+  readonly #ahead = new WeakMap<ContainerCgroup, Map<string, string>>();
+  #latest: ContainerResources | undefined;
 
   constructor(layout: CgroupLayout, engine: string) {
     this.#layout = layout;
@@ -55,8 +58,35 @@ export class EngineCgroups {
 
   /** Sets the limits of a container. */
   limit(cgroup: ContainerCgroup, resources: ContainerResources): void {
-    const at = containerFolder(this.#engine, cgroup.name);
-    for (const write of planLimits(this.#layout, at, resources)) writeFile(write);
+    const written = this.#ahead.get(cgroup) ?? new Map();
+    // Once only: what is written there later is not known here
+    this.#ahead.delete(cgroup);
+    for (const write of changedWrites(this.#limits(cgroup, resources), written)) writeFile(write);
+    this.#latest = resources;
+  }
+
+  /**
+   * Gives a cgroup that waits for its container the limits of the one before: most ask for the same,
+   * and a start then writes nothing.
+   */
+  limitAhead(cgroup: ContainerCgroup): void {
+    if (this.#latest === undefined) return;
+    // One without a weight of its own would keep the other's
+    const { cpuWeight: _, ...resources } = this.#latest;
+    const written = new Map<string, string>();
+    this.#ahead.set(cgroup, written);
+    for (const write of this.#limits(cgroup, resources)) {
+      try {
+        writeFileSync(write.path, write.value);
+        written.set(write.path, write.value);
+      } catch {
+        // The start writes it again, and hears why not
+      }
+    }
+  }
+
+  #limits(cgroup: ContainerCgroup, resources: ContainerResources): CgroupWrite[] {
+    return planLimits(this.#layout, containerFolder(this.#engine, cgroup.name), resources);
   }
 
   /** What a container sees of the cgroups of this name. */
