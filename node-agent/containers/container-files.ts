@@ -29,8 +29,13 @@ export class ContainerFiles {
 
   async put(file: ContainerFile): Promise<void> {
     const path = this.#path(file.info.id);
-    await writeFile(`${path}.tmp`, JSON.stringify(file), { mode: 0o600 });
-    await rename(`${path}.tmp`, path);
+    try {
+      await writeFile(`${path}.tmp`, JSON.stringify(file), { mode: 0o600 });
+      await rename(`${path}.tmp`, path);
+    } catch (error) {
+      await rm(`${path}.tmp`, { force: true });
+      throw error;
+    }
   }
 
   async remove(id: string): Promise<void> {

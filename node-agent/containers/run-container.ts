@@ -53,15 +53,20 @@ export async function runContainer(
     autoRemove: run.autoRemove,
     stopSignal: stopSignalOf(config.StopSignal),
   };
-  parts.files.create(file);
   try {
+    parts.files.create(file);
     makeVolumes(parts.engine.volumes, { mounts: run.mounts });
     const container = await parts.engine.start(spec);
     return await register(parts, file, container);
   } catch (error) {
-    await parts.files.remove(id);
+    await forget(parts, id);
     throw error;
   }
+}
+
+/** What cannot be removed now, the agent's next process removes: that was never started. */
+async function forget({ files, logs }: RunParts, id: string): Promise<void> {
+  await Promise.allSettled([files.remove(id), logs.removeContainer(id)]);
 }
 
 async function register(
