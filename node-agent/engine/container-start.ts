@@ -94,7 +94,7 @@ export class ContainerStarter {
     this.#reserved.add(spec.id);
     const made: Made = {};
     try {
-      made.unfilled = this.#context.volumes.hold(spec.id, spec);
+      made.unfilled = await this.#context.volumes.hold(spec.id, spec);
       made.network = await this.#context.network.acquire(spec);
       failpoint('start.after-network');
       made.blank = await this.#takeBlank(spec);

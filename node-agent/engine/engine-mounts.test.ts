@@ -110,6 +110,28 @@ describe('mounts of a container', { skip }, () => {
     await world.engine.volumes.remove('fresh');
   });
 
+  test('containers that begin at once on a new volume all find the whole of the image’s files', async () => {
+    const layer = join(world.folder, 'with-many');
+    mkdirSync(join(layer, 'many'), { recursive: true });
+    for (let n = 0; n < 400; n++) writeFileSync(join(layer, `many/${n}`), 'x'.repeat(2048));
+    world.engine.volumes.create({ name: 'shared' });
+    const mounts: ContainerMount[] = [{ kind: 'volume', volume: 'shared', target: '/many' }];
+    const layers = [world.layer, layer];
+    const all = await Promise.all(
+      ['ls /many | wc -l', 'missing', 'ls /many | wc -l', 'ls /many | wc -l'].map((script) =>
+        (script === 'missing'
+          ? world.run(['/missing'], { mounts, layers })
+          : sh(script, mounts, { layers })
+        ).then(
+          ({ stdout }) => stdout,
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
+    assert.deepEqual(all, ['400\n', 'EntrypointNotFound', '400\n', '400\n']);
+    await world.engine.volumes.remove('shared');
+  });
+
   test('what a first start that failed has copied is not what the next one finds', async () => {
     const layer = join(world.folder, 'with-more');
     mkdirSync(join(layer, 'srv'), { recursive: true });

@@ -43,6 +43,11 @@ export class EngineVolumes implements Volumes {
   readonly #records = new Map<string, VolumeRecord>();
   /** Names of volumes by id of the container that has them, or is about to. */
   readonly #held = new Map<string, readonly string[]>();
+  /** Starts that fill volumes, by id of the container. */
+  readonly #fills = new Map<
+    string,
+    { names: readonly string[]; over: PromiseWithResolvers<void> }
+  >();
 
   constructor(options: { stateDir: string; log: Log }) {
     this.#folder = volumesFolder(options.stateDir);
@@ -109,15 +114,19 @@ export class EngineVolumes implements Volumes {
 
   /**
    * Keeps the volumes of a container from being removed, until `release`. Answers those that are
-   * empty, which are going to be filled. @throws HearthError NotFound
+   * empty, which are going to be filled; one that another start fills is waited for, as a part of
+   * the image's files would be taken for all. @throws HearthError NotFound
    */
-  hold(id: string, spec: Pick<ContainerSpec, 'mounts'>): Set<string> {
+  async hold(id: string, spec: Pick<ContainerSpec, 'mounts'>): Promise<Set<string>> {
     const names = volumesOf(spec);
     if (names.length === 0) return new Set();
+    // Nothing is held meanwhile, so that no two wait for each other
+    for (let fill = this.#fillOf(names); fill !== undefined; fill = this.#fillOf(names)) await fill;
     const absent = names.find((name) => !this.#records.has(name));
     if (absent !== undefined) throw missing(absent);
     const empty = names.filter((name) => this.#isToFill(name));
     this.#held.set(id, names);
+    if (empty.length > 0) this.#fills.set(id, { names: empty, over: Promise.withResolvers() });
     return new Set(empty);
   }
 
@@ -135,10 +144,12 @@ export class EngineVolumes implements Volumes {
       const record = this.#records.get(name);
       if (record?.filling === true) this.#write({ ...record, filling: false });
     }
+    this.#endFill(id);
   }
 
   release(id: string): void {
     this.#held.delete(id);
+    this.#endFill(id);
   }
 
   /** Removes what was being removed when an earlier process ended, or was never finished. */
@@ -176,6 +187,17 @@ export class EngineVolumes implements Volumes {
     writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
     renameSync(`${file}.new`, file);
     this.#records.set(record.name, record);
+  }
+
+  /** Resolves when a start that fills one of these has begun or failed; undefined if none does. */
+  #fillOf(names: readonly string[]): Promise<void> | undefined {
+    const fills = [...this.#fills.values()];
+    return fills.find((fill) => fill.names.some((name) => names.includes(name)))?.over.promise;
+  }
+
+  #endFill(id: string): void {
+    this.#fills.get(id)?.over.resolve();
+    this.#fills.delete(id);
   }
 
   /** Whether it is empty; then it says on disk what is about to come. */
