@@ -163,8 +163,9 @@ describe('doors out of a container', { skip }, () => {
         seen.push(/^Name:\t(.*)$/m.exec(lines)?.[1] ?? '');
       }
     }
-    const known = seen.filter((called) => /^(memfd:hearth-in|probe)$/.test(called));
-    assert.deepEqual(known, ['memfd:hearth-in', ...Array(6).fill('probe')], seen.join());
+    // Init, whose name depends on the kernel, four threads of the program, two more processes
+    assert.equal(seen.filter((called) => called === 'probe').length, 6, seen.join());
+    assert.ok(seen.length >= 7, seen.join());
     await container.remove();
   });
 
