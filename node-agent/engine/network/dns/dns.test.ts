@@ -212,6 +212,19 @@ test('one asker leaves room for others; a name server that is silent is given up
   assert.equal(count, 64 + 1);
 });
 
+test('a name server to which no way leads is passed over', async (t) => {
+  const port = await upstream(t, (socket, packet, from) => {
+    socket.send(answerOf(packet, '192.0.2.1'), from, '127.0.0.1');
+  });
+  // A socket may not be connected to a broadcast address, as to none while the host is offline
+  const resolvers = () => ['255.255.255.255', '127.0.0.1'];
+  for (const stream of [false, true]) {
+    const forwarder = new Forwarder({ resolvers, port });
+    const answer = await forwarder.ask(question('a.b'), { source: 'a', stream });
+    assert.equal(answer === undefined, stream);
+  }
+});
+
 test('questions over TCP are forwarded over TCP', async (t) => {
   const server = createServer((socket) => {
     const frames = new StreamFrames();

@@ -107,8 +107,8 @@ function askDatagram(question: Buffer, { host, port }: Target): Promise<Buffer |
     socket.on('message', (answer) => {
       if (isAnswerTo(question, answer)) finish(answer);
     });
-    // Connected: the kernel lets nobody else's packets in
-    socket.connect(port, host, () => socket.send(question));
+    // Connected: the kernel lets nobody else's packets in. Without a route this hears the error
+    socket.connect(port, host, (error?: Error) => (error ? finish() : socket.send(question)));
   });
 }
 
