@@ -65,8 +65,26 @@ function containerLines(spec: FunctionSpec): string[][] {
     ['network', [network ?? '', ...aliases].join(' ').trim()],
     ['egress', egress.join(', ')],
     ['volumes', [...volumes, ...Object.keys(tmpfs)].join(', ')],
+    ['limits', limitsText(spec)],
   ];
   return lines.filter(([, value]) => value !== '');
+}
+
+/** `disk 512 MiB, inodes 1000`: those beside memory and cpu that were asked for. */
+function limitsText(spec: FunctionSpec): string {
+  const { diskBytes, inodes, shmBytes, swapBytes, cpuWeight, openFiles } = spec;
+  const size = (bytes: number | undefined) =>
+    bytes === undefined ? undefined : formatBytes(bytes);
+  const limits = {
+    disk: size(diskBytes),
+    inodes,
+    shm: size(shmBytes),
+    swap: size(swapBytes),
+    'cpu weight': cpuWeight,
+    'open files': openFiles,
+  };
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined);
+  return given.map(([name, value]) => `${name} ${value}`).join(', ');
 }
 
 function errorLines({ function: record }: FunctionDescription): string[][] {

@@ -74,6 +74,8 @@ export default () => {
     const first = JSON.parse((await call(platform.at('keeps'))).body);
     const sizes = { shm: 8 * 1024 ** 2, scratch: 1024 ** 2, files: '300' };
     assert.deepEqual(first, { count: 1, word: 'shared', readOnly: true, ...sizes });
+    const told = await platform.well('describe', 'keeps');
+    assert.match(told, /^limits +disk 16 MiB, shm 8 MiB, open files 300$/m);
     await platform.untilZero('keeps');
     assert.equal(JSON.parse((await call(platform.at('keeps'))).body).count, 2);
   });

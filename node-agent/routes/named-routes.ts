@@ -20,7 +20,8 @@ export function addNamedRoutes(
     present(volumes.get(params.name), 'volume', params.name),
   );
   app.delete<NameParams>('/v1/volumes/:name', async ({ params }, reply) => {
-    await volumes.remove(params.name);
+    const { name } = present(volumes.get(params.name), 'volume', params.name);
+    await volumes.remove(name);
     return reply.code(204).send();
   });
   app.get('/v1/networks', async () => ({ networks: networks.list() }));
