@@ -6,6 +6,7 @@ import type { ApiClient } from '../http.ts';
 import { onInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 import { table } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
 import { containerPath, findContainer } from './find-container.ts';
 
 export interface StatsFlags {
@@ -126,9 +127,16 @@ function linesOf(api: ApiClient, container: ContainerInfo, signal?: AbortSignal)
 function show(context: Context, readings: readonly Reading[]): number {
   const text = context.json
     ? readings.map(({ container, now }) => `${JSON.stringify({ id: container.id, ...now })}\n`)
-    : [statsTable(readings)];
+    : [clipped(statsTable(readings), context.terminal)];
   context.terminal.out(text.join(''));
   return text.join('').split('\n').length - 1;
+}
+
+/** On a terminal no line is wider than it: one that wraps would be two, and drawing over it would leave its rest. */
+function clipped(text: string, { paintsOut, outColumns }: Terminal): string {
+  if (!paintsOut) return text;
+  const lines = text.split('\n').map((line) => line.slice(0, outColumns));
+  return lines.join('\n');
 }
 
 /** One line a container, as docker stats has it. */
