@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,6 +69,23 @@ test('nothing is written through a link of the archive, whatever its order', asy
     entry('app/dir/file'),
   ]).catch(() => undefined);
   assert.equal(existsSync(join(out, 'file')), false);
+});
+
+test('no link is made through a link of the archive, and nothing is removed there', async (t) => {
+  const folder = folderFor(t);
+  const out = join(folder, 'outside');
+  writeFileSync(join(out, 'keys'), 'mine');
+  for (const last of ['symlink', 'link'] as const) {
+    await assert.rejects(
+      unpack(folder, [
+        entry('app/payload'),
+        entry('app/dir', { type: 'symlink', linkname: out }),
+        entry('app/dir/keys', { type: last, linkname: 'app/payload' }),
+      ]),
+      /nothing is written through it/,
+    );
+    assert.equal(readFileSync(join(out, 'keys'), 'utf8'), 'mine');
+  }
 });
 
 test('a link that stands there already is not followed', async (t) => {

@@ -31,6 +31,8 @@ export async function unpackInto(folder: string, unpacking: Unpacking): Promise<
     else if (entry.type === 'symlink' || entry.type === 'link') links.push({ path, entry });
   }
   for (const { path, entry } of links) {
+    // One that was made just now may stand on the way to the next
+    await refuseLinks(folder, dirname(path));
     await rm(path, { force: true });
     if (entry.type === 'symlink') await symlink(entry.linkname ?? '', path);
     else await linkInside(folder, { path, target: localName(entry.linkname ?? '', unpacking) });
