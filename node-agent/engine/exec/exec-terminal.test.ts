@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Container } from '../engine-types.ts';
 import { missingForContainers } from '../testing/busybox-layer.ts';
-import { type EngineWorld, makeEngineWorld } from '../testing/engine-world.ts';
+import { type EngineWorld, makeEngineWorld, says } from '../testing/engine-world.ts';
 import type { ExecProcess, ExecSpec } from './exec-types.ts';
 
 const skip = missingForContainers() ?? false;
@@ -115,6 +115,19 @@ describe('terminals of exec', { skip }, () => {
     assert.ok(performance.now() - beganMs < 2_000);
     screen.exec.signal('SIGKILL');
     assert.deepEqual(await screen.exec.exited, { signal: 9 });
+  });
+
+  test('a container has so many terminals, and leaves the others theirs', async () => {
+    const { resources } = world.spec(['true']);
+    const script =
+      'for n in $(seq 300); do sleep 60 3<>/dev/ptmx & done 2>/dev/null; sleep 1; ls /dev/pts | wc -l';
+    const greedy = await world.engine.start(
+      world.spec(sh(script), { resources: { ...resources, pids: 400 } }),
+    );
+    // With ptmx itself
+    await says(greedy, /^257\n$/);
+    await (await open(sh('tty'))).shows(/\/dev\/pts\/\d+/);
+    await greedy.remove();
   });
 
   test('the container’s end hangs it up, and no descriptor of it is left', async () => {

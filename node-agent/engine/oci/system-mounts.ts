@@ -45,6 +45,7 @@ export function systemMounts(shmBytes: number): RuntimeMount[] {
       'ptmxmode=0666',
       'mode=0620',
       'gid=5',
+      'max=256',
     ]),
     mount('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`]),
   ];

@@ -58,6 +58,9 @@ const DEVICE_LINKS = {
   ptmx: 'pts/ptmx',
 } as const;
 
+/** Of one container: the kernel has 3072 for all that are not the host's (`kernel.pty`). */
+const TERMINALS_MAX = 256;
+
 const SHM_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -89,7 +92,7 @@ function mountDev(sys: Syscalls, uidBase: number): number {
   const inside = sys.fcntl(dev, F_DUPFD_CLOEXEC, 0);
   attach(sys, dev, sys.openat(AT_FDCWD, 'dev', PATH_ONLY));
   const ttyGid = String(uidBase + 5);
-  const pts = { ptmxmode: '0666', mode: '0620', gid: ttyGid };
+  const pts = { ptmxmode: '0666', mode: '0620', gid: ttyGid, max: String(TERMINALS_MAX) };
   const ptsMount = {
     type: 'devpts',
     options: pts,
