@@ -1,5 +1,6 @@
-#!/usr/bin/env node
-// The `hearth` command: hands over to the compiled CLI on the project's own Node 24.
+#!/usr/bin/env -S node --
+// The `hearth` command: hands over to the compiled CLI on the project's own Node 24. Without `--` Node would read
+// an --env-file that stands anywhere behind the script's name, as in `hearth exec web tool --env-file x`.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -18,7 +19,7 @@ if (!existsSync(main)) {
 if (Number(process.versions.node.split('.')[0]) === NODE_MAJOR) {
   await import(main);
 } else {
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, ['--', main, ...process.argv.slice(2)], { stdio: 'inherit' });
   // On a terminal a Ctrl-C reaches the child by itself.
   process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { ContainerInfo } from '../../lib/container-api.ts';
+import { packageRoot } from '../../lib/paths.ts';
 import { type FakeGateway, sendError, sendJson, startFakeGateway } from '../fake-gateway.ts';
 import { runHearth } from '../run-hearth.ts';
 
@@ -85,6 +88,14 @@ test('wait prints exit codes; prune removes what has ended and is no instance', 
   has(fake, 'DELETE /v1/containers/c-web', (to) => sendJson(to, {}));
   const pruned = await runHearth(['container', 'prune'], { url: fake.url });
   assert.deepEqual(pruned, { exit: 0, out: 'web\n', err: '' });
+});
+
+test('the options of a program in a container are never Node’s', async () => {
+  const command = join(packageRoot, 'cli/hearth.mjs');
+  const args = ['--server', 'http://127.0.0.1:1', 'exec', 'web', 'tool', '--env-file', 'nosuch'];
+  const { stderr, status } = spawnSync(command, args, { encoding: 'utf8' });
+  assert.match(stderr, /^error: cannot reach|^error: hearth is not compiled/);
+  assert.notEqual(status, 9);
 });
 
 test('a docker word is told what serves in its place', async () => {

@@ -241,7 +241,7 @@ function mountsIn(fields: Fields, faults: Faults): ContainerMount[] {
     const isSize = Number.isInteger(sizeBytes) && Number(sizeBytes) >= TMPFS_BYTES_MIN;
     if (!isSize || Number(sizeBytes) > L.memoryBytesMax) {
       faults.add(
-        `tmpfs: size of ${shown(target)} must be bytes from ${TMPFS_BYTES_MIN}: current value is ${shown(sizeBytes)}`,
+        `tmpfs: size of ${shown(target)} must be bytes from ${TMPFS_BYTES_MIN} to ${L.memoryBytesMax}: current value is ${shown(sizeBytes)}`,
       );
     }
     mounts.push({ kind: 'tmpfs', target, sizeBytes: Number(sizeBytes) });
