@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { HearthError } from '../errors.ts';
 import { type Log, silentLog } from '../telemetry/log.ts';
@@ -39,6 +40,27 @@ test('a caller that leaves is no failure of the server; what fails meanwhile is'
     }
     await failed.promise;
     assert.deepEqual(failures, ['/v1/breaks']);
+  } finally {
+    await app.close();
+  }
+});
+
+test('a stream that fails before its first byte is an error like any other', async () => {
+  const app = createApiServer({ log: silentLog(), metrics: new Metrics(), token: 'secret' });
+  app.get('/v1/archive', async (_request, reply) => {
+    const read = (): void => void failing.destroy(new HearthError('Conflict', 'not now'));
+    const failing = new Readable({ read });
+    return reply.type('application/x-tar').header('content-length', 99).send(failing);
+  });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  try {
+    const answer = await fetch(`${url}/v1/archive`, {
+      headers: { authorization: 'Bearer secret' },
+    });
+    assert.equal(answer.status, 409);
+    assert.match(answer.headers.get('content-type') ?? '', /^application\/json/);
+    const { error } = (await answer.json()) as { error: { code: string; message: string } };
+    assert.deepEqual([error.code, error.message], ['Conflict', 'not now']);
   } finally {
     await app.close();
   }

@@ -61,6 +61,8 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
       reply.raw.destroy();
       return;
     }
+    // What the route said of its answer, such as a tar's type, is not so of this one
+    void reply.removeHeader('content-length').type('application/json; charset=utf-8');
     void reply.code(known.status).send({ error: known.toBody(request.id) });
   });
   app.setNotFoundHandler((request, reply) => {
