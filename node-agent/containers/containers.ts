@@ -70,8 +70,10 @@ export class Containers {
     try {
       const container = await runContainer(this.#options, run, { id, name });
       this.#watch(container);
-      if (this.#stopping) void container.container?.kill();
-      return container.info;
+      if (!this.#stopping) return container.info;
+      await container.container?.kill();
+      await container.ended;
+      throw shuttingDown();
     } catch (error) {
       throw this.#stopping ? shuttingDown() : storageFault(error);
     } finally {
