@@ -56,6 +56,8 @@ export class ContainerStarter {
   readonly #context: StartContext;
   /** Ids of starts under way. */
   readonly #reserved = new Set<string>();
+  /** Ids of starts that failed, and of which something is left. */
+  readonly #leftover = new Set<string>();
   readonly #starting = new Set<Promise<unknown>>();
   #refill: NodeJS.Timeout | undefined;
 
@@ -88,7 +90,8 @@ export class ContainerStarter {
     const began = performance.now();
     checkSpec(spec, this.#context.mountRules);
     if (spec.ociRuntime !== undefined) this.#context.runtimes.find(spec.ociRuntime);
-    if (this.#context.containers.has(spec.id) || this.#reserved.has(spec.id)) {
+    const { containers } = this.#context;
+    if ([containers, this.#reserved, this.#leftover].some((ids) => ids.has(spec.id))) {
       throw new HearthError('Conflict', `container "${spec.id}" exists already`);
     }
     this.#reserved.add(spec.id);
@@ -109,7 +112,6 @@ export class ContainerStarter {
       return made.container;
     } catch (error) {
       await this.#undo(spec, made);
-      this.#context.volumes.release(spec.id);
       if (!(error instanceof StartRefused)) throw hostError(error);
       throw startError(error.failure, spec.argv, spec);
     } finally {
@@ -251,8 +253,10 @@ export class ContainerStarter {
     const { blank, container, network } = made;
     if (blank === undefined) {
       if (network !== undefined) void this.#context.network.release(network);
+      this.#context.volumes.release(spec.id);
       return;
     }
+    this.#leftover.add(spec.id);
     container?.detach();
     const takeBack = async (): Promise<void> => {
       const { cgroup } = blank;
@@ -267,7 +271,10 @@ export class ContainerStarter {
     const done = untilDone(takeBack, (error) => {
       this.#context.log.warn({ container: spec.id, error: String(error) }, 'clean-up failed');
       faulted.resolve();
-    }).then(async () => {
+    }).then(async (isDone) => {
+      // A process that may still be there keeps its ids, its address and its volumes
+      if (!isDone) return;
+      this.#leftover.delete(spec.id);
       await this.#context.forget(spec.id, blank.uidSlot, network);
       container?.parts.emit('destroy');
     });
