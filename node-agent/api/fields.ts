@@ -1,5 +1,6 @@
 import { isDigest } from '../../lib/digest.ts';
 import { HearthError } from '../../lib/errors.ts';
+import { isRepository } from '../../lib/oci/reference.ts';
 import type { ImageRef } from '../../lib/records.ts';
 import { unknownKey } from '../../lib/spec/schema.ts';
 import { formatBytes } from '../../lib/units.ts';
@@ -7,29 +8,30 @@ import { formatBytes } from '../../lib/units.ts';
 /** A JSON object of a body, nothing of which is known yet. */
 export type Fields = Record<string, unknown>;
 
-const REPOSITORY = /^[a-z0-9]+([._/-]{1,2}[a-z0-9]+)*$/;
-const REPOSITORY_LENGTH_MAX = 255;
 const FAULTS_MAX = 20;
 
 /** Collects what is wrong with a body, so that one answer says all of it. */
 export class Faults {
   readonly #what: string;
-  readonly #faults: string[] = [];
+  readonly #shown: string[] = [];
+  #count = 0;
 
   constructor(what: string) {
     this.#what = what;
   }
 
-  add(fault: string): void {
-    this.#faults.push(fault);
+  /** A fault that takes long to say is a function: it is asked for only if it is shown. */
+  add(fault: string | (() => string)): void {
+    this.#count++;
+    if (this.#shown.length === FAULTS_MAX) return;
+    this.#shown.push(typeof fault === 'string' ? fault : fault());
   }
 
   /** @throws HearthError BadRequest with every fault */
   throwIfAny(): void {
-    if (this.#faults.length === 0) return;
-    const shown = this.#faults.slice(0, FAULTS_MAX);
-    const rest = this.#faults.length - shown.length;
-    if (rest > 0) shown.push(`and ${rest} more`);
+    if (this.#count === 0) return;
+    const rest = this.#count - this.#shown.length;
+    const shown = rest > 0 ? [...this.#shown, `and ${rest} more`] : this.#shown;
     throw new HearthError('BadRequest', `${this.#what}: ${shown.join('; ')}`);
   }
 }
@@ -49,7 +51,7 @@ export function isObject(value: unknown): value is Fields {
 /** Adds a fault for each key that means nothing, with the key it may be a slip of. */
 export function refuseUnknown(fields: Fields, known: readonly string[], faults: Faults): void {
   for (const key of Object.keys(fields)) {
-    if (!known.includes(key)) faults.add(unknownKey('', key, known).message);
+    if (!known.includes(key)) faults.add(() => unknownKey('', key, known).message);
   }
 }
 
@@ -96,11 +98,8 @@ export function oneOf<T extends string>(
 export function imageOf(value: unknown, faults: Faults): ImageRef {
   const none: ImageRef = { repository: '', digest: `sha256:${'0'.repeat(64)}` };
   const { repository, digest } = isObject(value) ? value : {};
-  const isRepository =
-    typeof repository === 'string' &&
-    repository.length <= REPOSITORY_LENGTH_MAX &&
-    REPOSITORY.test(repository);
-  if (isRepository && typeof digest === 'string' && isDigest(digest)) return { repository, digest };
+  const isNamed = typeof repository === 'string' && isRepository(repository);
+  if (isNamed && typeof digest === 'string' && isDigest(digest)) return { repository, digest };
   faults.add(`image must be {repository, digest}: current value is ${shown(value)}`);
   return none;
 }

@@ -124,3 +124,42 @@ test('whatever the body is, the answer is a 4xx', () => {
     assert.throws(() => parseRunRequest(body), { code: 'BadRequest' });
   }
 });
+
+type Many = (entry: (n: number) => [string, unknown]) => Record<string, unknown>;
+
+/** Bodies of many of something, or of something long. */
+const LARGE: readonly [string, (many: Many, length: number) => object][] = [
+  ['tmpfs', (many) => ({ tmpfs: many((n) => [`/t${n}`, 8192]) })],
+  ['tmpfs at bad paths', (many) => ({ tmpfs: many((n) => [`t${n}`, 0]) })],
+  ['volumes', (many) => ({ volumes: Object.keys(many((n) => [`a:/${n}`, 0])) })],
+  ['ports', (many) => ({ ports: Object.keys(many((n) => [`p${n}:${n}`, 0])) })],
+  ['labels', (many) => ({ labels: many((n) => [`l${n}`, 'x']) })],
+  ['variables', (many) => ({ env: many((n) => [`E=${n}`, 'x']) })],
+  ['unknown keys', (many) => many((n) => [`k${n}`, 1])],
+  ['signs of a key', (_, length) => ({ ['k'.repeat(length)]: 1 })],
+  ['signs of an image', (_, length) => ({ image: `${'a/'.repeat(length / 2)}a` })],
+  ['signs of a name', (_, length) => ({ name: 'a-'.repeat(length / 2) })],
+  ['signs of a host name', (_, length) => ({ hostname: 'a.'.repeat(length / 2) })],
+];
+
+for (const [what, fieldsOf] of LARGE) {
+  test(`ten times the ${what} take about ten times as long to refuse`, () => {
+    const [small, large] = [4_000, 40_000].map((count) => {
+      const many: Many = (entry) =>
+        Object.fromEntries(Array.from({ length: count }, (_, n) => entry(n)));
+      return { image: 'x', ...fieldsOf(many, count * 20) };
+    });
+    const [smallMs, largeMs] = [leastMs(small), leastMs(large)];
+    // A hundred times if each were compared with each; of what is short nothing can be told
+    assert.ok(largeMs < 40 * Math.max(smallMs, 5), `${largeMs} ms after ${smallMs} ms`);
+  });
+}
+
+function leastMs(body: unknown): number {
+  const times = Array.from({ length: 3 }, () => {
+    const fromMs = performance.now();
+    assert.throws(() => parseRunRequest(body), HearthError);
+    return performance.now() - fromMs;
+  });
+  return Math.min(...times);
+}

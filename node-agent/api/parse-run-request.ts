@@ -92,12 +92,12 @@ const BOUNDS: Readonly<Record<NumberKey, readonly [number, number]>> = {
   memoryBytes: [L.memoryBytesMin, L.memoryBytesMax],
   swapBytes: [0, L.memoryBytesMax],
   cpuMillis: [L.cpuMillisMin, L.cpuMillisMax],
-  cpuWeight: [1, 10_000],
+  cpuWeight: [1, L.containerCpuWeightMax],
   pids: [L.pidsMin, L.pidsMax],
-  openFiles: [16, L.containerOpenFilesMax],
+  openFiles: [L.containerOpenFilesMin, L.containerOpenFilesMax],
   diskBytes: [L.containerDiskBytesMin, L.containerDiskBytesMax],
-  inodes: [64, L.containerInodesMax],
-  shmBytes: [4096, L.memoryBytesMax],
+  inodes: [L.containerInodesMin, L.containerInodesMax],
+  shmBytes: [L.containerShmBytesMin, L.memoryBytesMax],
 };
 const DEFAULTS = {
   memoryBytes: L.memoryBytesDefault,
@@ -115,7 +115,6 @@ const NETWORK_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
 const RUNTIME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 const USER = /^[^\0\n]{1,128}$/;
-const TMPFS_BYTES_MIN = 4096;
 
 /** @throws HearthError BadRequest with every fault */
 export function parseRunRequest(body: unknown): ParsedRun {
@@ -235,13 +234,16 @@ function mountsIn(fields: Fields, faults: Faults): ContainerMount[] {
     faults.add(`tmpfs must be an object of sizes by path: current value is ${shown(fields.tmpfs)}`);
     return mounts;
   }
-  for (const [target, sizeBytes] of Object.entries(fields.tmpfs)) {
+  const entries = Object.entries(fields.tmpfs);
+  if (entries.length > list.max)
+    faults.add(`tmpfs has ${entries.length} entries, limit ${list.max}`);
+  for (const [target, sizeBytes] of entries.slice(0, list.max)) {
     const fault = targetFault(target);
     if (fault !== undefined) faults.add(`tmpfs: ${shown(target)} ${fault}`);
-    const isSize = Number.isInteger(sizeBytes) && Number(sizeBytes) >= TMPFS_BYTES_MIN;
+    const isSize = Number.isInteger(sizeBytes) && Number(sizeBytes) >= L.containerTmpfsBytesMin;
     if (!isSize || Number(sizeBytes) > L.memoryBytesMax) {
       faults.add(
-        `tmpfs: size of ${shown(target)} must be bytes from ${TMPFS_BYTES_MIN} to ${L.memoryBytesMax}: current value is ${shown(sizeBytes)}`,
+        `tmpfs: size of ${shown(target)} must be bytes from ${L.containerTmpfsBytesMin} to ${L.memoryBytesMax}: current value is ${shown(sizeBytes)}`,
       );
     }
     mounts.push({ kind: 'tmpfs', target, sizeBytes: Number(sizeBytes) });
@@ -259,9 +261,11 @@ function resourcesIn(fields: Fields, faults: Faults): ParsedResources {
 /** What only shows when the parts are seen together. */
 function addTogether(run: ParsedRun, faults: Faults): void {
   const { mounts, ports, network, resources } = run;
-  const targets = mounts.map(({ target }) => target);
-  const twice = targets.find((target, n) => targets.indexOf(target) !== n);
-  if (twice !== undefined) faults.add(`two mounts at "${twice}"`);
+  const targets = new Set<string>();
+  for (const { target } of mounts) {
+    if (targets.has(target)) faults.add(`two mounts at "${target}"`);
+    targets.add(target);
+  }
   if (mounts.length > L.containerMountsMax) {
     faults.add(`${mounts.length} mounts, limit ${L.containerMountsMax}`);
   }
