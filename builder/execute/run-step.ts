@@ -8,30 +8,13 @@ import { GIB, LIMITS, MIB } from '../../lib/limits.ts';
 import { removeTree } from '../../lib/remove-tree.ts';
 import type { ContainerSpec } from '../../node-agent/engine/container-spec.ts';
 import type { Container, Engine } from '../../node-agent/engine/engine-types.ts';
+import { DEFAULT_CAPABILITIES } from '../../node-agent/engine/seccomp/capabilities.ts';
 import { type ContainerUser, needsAccounts, userOf } from '../../node-agent/images/user-of.ts';
 import type { PlannedStep, RunAction } from '../dockerfile/plan-types.ts';
 import { LayeredTree } from '../layers/layered-tree.ts';
 import { readAccounts } from './accounts.ts';
 import { badEnd, runFailed, stepFault } from './build-error.ts';
 import { OutputLines } from './output-lines.ts';
-
-/** Docker's default capabilities (moby, `DefaultCapabilities`), inside the user namespace. */
-const CAPABILITIES = [
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FSETID',
-  'CAP_FOWNER',
-  'CAP_MKNOD',
-  'CAP_NET_RAW',
-  'CAP_SETGID',
-  'CAP_SETUID',
-  'CAP_SETFCAP',
-  'CAP_SETPCAP',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_SYS_CHROOT',
-  'CAP_KILL',
-  'CAP_AUDIT_WRITE',
-];
 
 const DISK_CHECK_MS = 1_000;
 
@@ -92,7 +75,7 @@ async function specOf(options: RunOptions, upperDir: string): Promise<ContainerS
     env: hasHome ? action.env : [...action.env, 'HOME=/root'],
     cwd: action.cwd,
     user: await userIn(step, action.user, layers),
-    capabilities: CAPABILITIES,
+    capabilities: DEFAULT_CAPABILITIES,
     resources: resources(),
     network: action.network,
     files: {
