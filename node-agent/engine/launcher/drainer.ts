@@ -2,6 +2,7 @@ import { appendFileSync, closeSync, constants, openSync, readdirSync, statSync }
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { StreamName } from '../output/output.ts';
+import { pace } from '../output/pace.ts';
 import { type Dropped, keptBytes, readDropped, spillPath, writeDropped } from '../output/spill.ts';
 
 /** Reads what containers say while no engine is there: keeps the head, counts the rest. */
@@ -36,6 +37,7 @@ export class Drainer {
       if (socket === undefined) continue;
       this.#sockets.add(socket);
       socket.on('data', (chunk: Buffer) => container.hear(stream, chunk));
+      pace(socket);
       socket.on('error', () => {});
       socket.once('close', () => {
         this.#sockets.delete(socket);

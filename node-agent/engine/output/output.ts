@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { pace } from './pace.ts';
 
 /** What is kept until somebody listens. */
 const BACKLOG_BYTES_MAX = 64 * 1024;
@@ -7,9 +8,6 @@ const BACKLOG_BYTES_MAX = 64 * 1024;
 const LISTENER_MS_MAX = 2_000;
 const LAST_LISTENER_MS_MAX = 200;
 const STATUS_BYTES_MAX = 64 * 1024;
-/** What is read of one stream in one window; the rest waits in the pipe, and its writer with it. */
-const WINDOW_BYTES_MAX = 1024 * 1024;
-const WINDOW_MS = 50;
 
 export type StreamName = 'stdout' | 'stderr';
 export type OutputListener = (stream: StreamName, chunk: Buffer) => void;
@@ -137,25 +135,6 @@ export class ContainerOutput {
       this.#backlogBytes += kept.length;
     }
   }
-}
-
-/** A container that only writes may not keep its reader from everything else. */
-function pace(socket: Socket, isHeld: () => boolean): void {
-  let windowEndMs = 0;
-  let bytes = 0;
-  socket.on('data', (chunk: Buffer) => {
-    const nowMs = performance.now();
-    if (nowMs >= windowEndMs) {
-      windowEndMs = nowMs + WINDOW_MS;
-      bytes = 0;
-    }
-    bytes += chunk.length;
-    if (bytes < WINDOW_BYTES_MAX || socket.isPaused()) return;
-    socket.pause();
-    setTimeout(() => {
-      if (!isHeld()) socket.resume();
-    }, windowEndMs - nowMs);
-  });
 }
 
 /** The first line of a status pipe. */
