@@ -61,8 +61,7 @@ export async function nodeOfContainer(
   if (named !== undefined) return pickNode(nodes, named);
   const instance = parts.mirror.get('instance', id);
   if (instance !== undefined) return instance.node;
-  const only = nodes[0];
-  if (nodes.length === 1 && only !== undefined) return only.name;
+  if (nodes.length <= 1) return pickNode(nodes, named);
   const asked = await Promise.all(nodes.map(({ name }) => askNode(parts, name, id)));
   const found = nodes.filter((_, n) => asked[n] === 'has').map(({ name }) => name);
   const [first, second] = found;

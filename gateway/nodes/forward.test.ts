@@ -112,6 +112,18 @@ describe('forward', { skip }, () => {
     assert.equal((await call('/v1/events')).status, 200);
   });
 
+  test('a body that is larger than any of JSON is refused here, while it is still sent', async () => {
+    asked.length = 0;
+    const length = 3 * 1024 ** 2;
+    const head = (path: string) => `${path} HTTP/1.1\r\ncontent-length: ${length}`;
+    const body = 'x'.repeat(length);
+    for (const path of ['POST /v1/containers?node=a', 'POST /v1/containers/web/stop']) {
+      assert.match(await raw(head(path), body), /^HTTP\/1.1 413 .*PayloadTooLarge/s, path);
+    }
+    assert.ok(!asked.some((line) => line.startsWith('POST')), asked.join('\n'));
+    assert.match(await raw(head('PUT /v1/containers/web/archive?path=/'), body), /^HTTP\/1.1 200/);
+  });
+
   test('a name of dots leads to no other path of the node', async () => {
     asked.length = 0;
     for (const id of ['..', '.', '%2e%2e', '%2E', '.%2e']) {

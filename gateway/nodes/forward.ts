@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { HearthError } from '../../lib/errors.ts';
 import type { HttpClient } from '../../lib/http/client.ts';
+import { LIMITS } from '../../lib/limits.ts';
 import { OpenAnswers } from '../api/open-answers.ts';
 
 /** Fields that mean something to the agent, and those of its answer that mean something to a user. */
@@ -35,6 +37,7 @@ export async function forward(
   target: ForwardTarget,
 ): Promise<FastifyReply> {
   const signal = open.enter(reply);
+  refuseLarge(request);
   const method = request.method as 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
   const hasBody = chunked !== undefined || Number(length ?? 0) > 0;
@@ -51,6 +54,16 @@ export async function forward(
   // Else the headers, all of them set by then, would wait for the program's first output
   if (isExec) reply.raw.once('pipe', () => reply.raw.flushHeaders());
   return reply.send(body);
+}
+
+/**
+ * A node refuses such a body too, but by then most of it is on its way, and the answer is lost.
+ * @throws HearthError PayloadTooLarge
+ */
+function refuseLarge({ headers, routeOptions }: FastifyRequest): void {
+  const isStream = /\/(archive|exec)$/.test(routeOptions.url ?? '');
+  if (isStream || Number(headers['content-length'] ?? 0) <= LIMITS.jsonBodyBytesMax) return;
+  throw new HearthError('PayloadTooLarge', 'the body is larger than the limit of 1 MiB');
 }
 
 /** An exec: the program begins, and may prompt, before anything is typed. */

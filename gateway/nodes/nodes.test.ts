@@ -12,8 +12,9 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { NodeRecord } from '../../lib/records.ts';
 import { hasRedis } from '../../lib/testing/redis.ts';
+import { Mirror } from '../mirror.ts';
 import { TestPlatform, until } from '../testing/platform.ts';
-import { onlyNode, pickNode } from './find-node.ts';
+import { nodeOfContainer, onlyNode, pickNode } from './find-node.ts';
 
 /** Containers through a real gateway, on nodes that answer as agents do. */
 
@@ -215,6 +216,14 @@ describe('nodes', { skip }, () => {
     for (const path of ['/v1/containers', '/v1/events', '/v1/volumes', '/v1/networks']) {
       assert.equal((await fetch(`${platform.url}${path}`)).status, 401, path);
     }
+  });
+});
+
+test('where no node is, none of a container is known', async () => {
+  const parts = { mirror: new Mirror(), agents: undefined as never };
+  await assert.rejects(nodeOfContainer(parts, 'web', undefined), {
+    code: 'NodeUnavailable',
+    message: 'no node is there',
   });
 });
 
