@@ -7,7 +7,8 @@ import type { NetworkSlot } from './network-plan.ts';
 
 const AT_ONCE_MAX = 32;
 const GONE_POLL_MS = 20;
-const GONE_MS = 10_000;
+/** Whoever was given a socket of a container keeps its network, and all behind it in the queue wait. */
+const GONE_MS = 2_000;
 
 /**
  * Removes slots in batches. To delete a link takes the kernel 20 ms, in which no other link of the
