@@ -1,4 +1,4 @@
-import { errnoCode, HearthError } from '../../lib/errors.ts';
+import { HearthError } from '../../lib/errors.ts';
 import type { Named } from './find-one.ts';
 
 /** What cannot be done to a container that has ended. */
@@ -25,18 +25,5 @@ export function ownedByFunction(id: string, functionName: string, what: string):
 export function nameTaken(name: string): HearthError {
   return new HearthError('Conflict', `the container name "${name}" is in use already`, {
     hint: 'take another: a name is free again when its container is removed',
-  });
-}
-
-export function shuttingDown(): HearthError {
-  return new HearthError('ShuttingDown', 'node agent is stopping and starts nothing');
-}
-
-/** `error`, unless the disk is full: then what to do about that. */
-export function storageFault(error: unknown): unknown {
-  if (errnoCode(error) !== 'ENOSPC') return error;
-  return new HearthError('StorageFull', 'the disk of the node agent is full', {
-    hint: 'free space on the file system of the data root',
-    cause: error,
   });
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoCode, HearthError, toHearthError } from '../../lib/errors.ts';
+import { HearthError, toHearthError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { InstanceEndpoint, InstanceRecord } from '../../lib/records.ts';
@@ -19,6 +19,7 @@ import { endInstance } from './end-instance.ts';
 import { EndedInstances } from './ended-instances.ts';
 import type { Expose } from './exposure.ts';
 import { Instance } from './instance.ts';
+import { shuttingDown, storageFault } from './node-faults.ts';
 import {
   discard,
   type StartedContainer,
@@ -203,7 +204,7 @@ export class Instances {
       return await this.#register(request, { ...started, id, log, startedAtMs });
     } catch (error) {
       await discard(started.container, this.#options, error);
-      throw errnoCode(error) === 'ENOSPC' ? storageFull(error) : error;
+      throw storageFault(error);
     }
   }
 
@@ -316,17 +317,6 @@ export class Instances {
       this.#options.log.error({ err: error, instance: id }, 'instance not ended cleanly');
     });
   }
-}
-
-function shuttingDown(): HearthError {
-  return new HearthError('ShuttingDown', 'node agent is stopping and starts nothing');
-}
-
-function storageFull(cause: unknown): HearthError {
-  return new HearthError('StorageFull', 'the disk of the node agent is full', {
-    hint: 'free space on the file system of the data root',
-    cause,
-  });
 }
 
 function notFound(id: string): HearthError {

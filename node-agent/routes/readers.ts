@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
-import { shuttingDown } from '../containers/faults.ts';
+import { shuttingDown } from '../instances/node-faults.ts';
 
 /** From the word that the server closes until the connections do. */
 const END_MS = 500;
