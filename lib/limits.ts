@@ -134,6 +134,8 @@ export const LIMITS = {
   relayFlowsMax: 1_024,
   logRateBytesPerSecond: MIB,
   logBurstBytes: 8 * MIB,
+  /** Of all logs together, not yet written to a slow disk. */
+  logWaitingBytesMax: 64 * MIB,
   logFunctionsOpenMax: 2_000,
   /** Since the last line of a function that does not exist any more. */
   logKeepMs: 24 * 3_600_000,

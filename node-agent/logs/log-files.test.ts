@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LIMITS } from '../../lib/limits.ts';
 import type { LogLine } from '../../lib/log-line.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { closeAll, LogFiles } from './log-files.ts';
@@ -270,4 +271,26 @@ test('slow readers hold no lines, and no file once they have gone', async () => 
   await unread.next();
   await unread.return(undefined);
   assert.equal(openFiles(), filesBefore);
+});
+
+test('what waits for a slow disk is bounded over all logs together', async () => {
+  let dropped = 0;
+  const logs = newLogs((bytes) => {
+    dropped += bytes;
+  });
+  const text = 'x'.repeat(100_000);
+  let written = 0;
+  // Nothing reaches the disk before this turn ends
+  for (let n = 0; n < 12; n++) {
+    const files = logs.of(`f${n}`);
+    for (let i = 0; i < 80; i++, written += text.length) files.append(line(text));
+  }
+  assert.ok(written > LIMITS.logWaitingBytesMax, 'there is more than may wait');
+  assert.ok(written - dropped <= LIMITS.logWaitingBytesMax, `${written - dropped} bytes wait`);
+  assert.ok(written - dropped > LIMITS.logWaitingBytesMax / 2);
+  await logs.flush();
+  const before = dropped;
+  logs.of('f0').append(line('room again'));
+  await logs.flush();
+  assert.equal(dropped, before);
 });

@@ -9,8 +9,15 @@ export interface LogFilesOptions {
   /** Folder of its two files. */
   folder: string;
   fileBytesMax?: number;
+  /** What waits for the disk in all logs of a node; default: this one stands alone. */
+  waiting?: Waiting;
   /** Bytes of output that could not be kept, and why when the disk refused them. */
   onDropped(bytes: number, error?: unknown): void;
+}
+
+/** Bytes that wait to be written. */
+export interface Waiting {
+  bytes: number;
 }
 
 interface Batch {
@@ -31,6 +38,7 @@ type Listener = (json: string, line: LogLine) => void;
 export class LogFiles {
   readonly #options: LogFilesOptions;
   readonly #fileBytesMax: number;
+  readonly #allWaiting: Waiting;
   readonly #listeners = new Set<Listener>();
   #work: Promise<void> = Promise.resolve();
   #open: Batch | undefined;
@@ -40,6 +48,7 @@ export class LogFiles {
   constructor(options: LogFilesOptions) {
     this.#options = options;
     this.#fileBytesMax = options.fileBytesMax ?? LIMITS.logFileBytesMax;
+    this.#allWaiting = options.waiting ?? { bytes: 0 };
   }
 
   /** Nobody follows and nothing waits to be written. */
@@ -52,11 +61,13 @@ export class LogFiles {
     for (const listener of this.#listeners) listener(json, line);
     const bytes = Buffer.byteLength(json);
     const textBytes = Buffer.byteLength(line.text);
-    if (this.#waitingBytes + bytes > LIMITS.logBurstBytes) {
+    const isOver = this.#allWaiting.bytes + bytes > LIMITS.logWaitingBytesMax;
+    if (isOver || this.#waitingBytes + bytes > LIMITS.logBurstBytes) {
       this.#options.onDropped(textBytes);
       return;
     }
     this.#waitingBytes += bytes;
+    this.#allWaiting.bytes += bytes;
     const batch = this.#open ?? this.#openBatch();
     batch.lines.push(json);
     batch.bytes += bytes;
@@ -141,6 +152,7 @@ export class LogFiles {
       this.#options.onDropped(batch.textBytes, error);
     } finally {
       this.#waitingBytes -= batch.bytes;
+      this.#allWaiting.bytes -= batch.bytes;
     }
   }
 

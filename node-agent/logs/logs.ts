@@ -4,7 +4,7 @@ import { LIMITS } from '../../lib/limits.ts';
 import { parseFunctionName } from '../../lib/names.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { ContainerLog } from './container-log.ts';
-import { LogFiles } from './log-files.ts';
+import { LogFiles, type Waiting } from './log-files.ts';
 
 export interface LogsOptions {
   /** One folder a function is made in here. */
@@ -23,6 +23,7 @@ export class Logs {
   readonly #options: LogsOptions;
   /** By folder. */
   readonly #files = new Map<string, LogFiles>();
+  readonly #waiting: Waiting = { bytes: 0 };
   #complainedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LogsOptions) {
@@ -84,6 +85,7 @@ export class Logs {
     if (this.#files.size >= LIMITS.logFunctionsOpenMax) this.#forgetIdle();
     const files = new LogFiles({
       folder,
+      waiting: this.#waiting,
       onDropped: (bytes, error) => this.#dropped(bytes, error),
     });
     this.#files.set(folder, files);
