@@ -1,9 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { LIMITS } from '../../../lib/limits.ts';
 import type { CgroupLayout } from '../cgroup/cgroup-layout.ts';
 import { type Check, check, readText } from './doctor-check.ts';
 
 /** capabilities(7). */
 const CAP_SYS_RESOURCE = 24n;
+/** A container and the host know each other, all in one table: arp(7); and there are other machines. */
+const NEIGHBOURS_MIN = 4 * LIMITS.agentInstancesMax;
 
 /** What containers' limits need beside the controllers; without any of it they hold less well. */
 export function checkLimits(layout: CgroupLayout | undefined): Check[] {
@@ -14,6 +17,7 @@ export function checkLimits(layout: CgroupLayout | undefined): Check[] {
     checkLoopDevices(existsSync('/dev/loop-control')),
     checkRouteLocalnet(readText('/proc/sys/net/ipv4/conf/all/route_localnet')),
     checkMergedPages(readText('/sys/kernel/mm/ksm/run')),
+    checkNeighbours(readText('/proc/sys/net/ipv4/neigh/default/gc_thresh3')),
   ];
 }
 
@@ -84,4 +88,14 @@ export function checkMergedPages(text: string): Check {
     ? 'equal pages of different containers are merged, which one can measure of another; set it to 0'
     : 'containers share no pages but those of their images';
   return check('merged pages', on ? 'warn' : 'pass', on ? 'on' : 'off', meaning);
+}
+
+/** `text` is /proc/sys/net/ipv4/neigh/default/gc_thresh3; '' in a network that is not the host's own. */
+export function checkNeighbours(text: string): Check {
+  const found = text.trim();
+  const isSmall = found !== '' && Number(found) < NEIGHBOURS_MIN;
+  const meaning = isSmall
+    ? `net.ipv4.neigh.default.gc_thresh3 holds all containers' neighbours; set it to >= ${NEIGHBOURS_MIN}`
+    : 'there is room for the neighbours of all containers';
+  return check('neighbours', isSmall ? 'warn' : 'pass', found === '' ? 'unknown' : found, meaning);
 }

@@ -13,6 +13,7 @@ import {
   checkFreezer,
   checkLoopDevices,
   checkMergedPages,
+  checkNeighbours,
   checkRouteLocalnet,
   checkSwap,
   checkSysResource,
@@ -50,6 +51,9 @@ test('what makes limits hold less well is a warning', () => {
   assert.equal(checkRouteLocalnet('0\n').ok, 'pass');
   assert.equal(checkMergedPages('1\n').ok, 'warn');
   assert.equal(checkMergedPages('').ok, 'pass');
+  assert.equal(checkNeighbours('1024\n').ok, 'warn');
+  assert.equal(checkNeighbours('8192\n').ok, 'pass');
+  assert.equal(checkNeighbours('').ok, 'pass');
 });
 
 test('on a machine that can run containers nothing fails', {
