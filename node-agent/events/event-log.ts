@@ -10,8 +10,8 @@ export type EventListener = (event: EventInfo) => void;
 export interface EventsSince {
   /** Oldest first. */
   events: readonly EventInfo[];
-  /** Events between those the reader has and these are forgotten, or another process's. */
-  gap: boolean;
+  /** The reader's number is of another run of the agent: these are all that are kept. */
+  isOther: boolean;
 }
 
 /**
@@ -41,12 +41,12 @@ export class EventLog {
     for (const listener of this.#listeners) listener(info);
   };
 
-  /** Events with a higher number than `seq`, of this epoch; without an epoch, of whatever is kept. */
+  /** Events with a higher number than `seq`; all that are kept when that is of another epoch. */
   since(seq: number, epoch: string = this.epoch): EventsSince {
     const kept = this.#events.slice(-this.#max);
-    if (epoch !== this.epoch) return { events: kept, gap: true };
-    const first = kept[0]?.seq ?? this.#seq + 1;
-    return { events: kept.filter((event) => event.seq > seq), gap: seq + 1 < first };
+    const isOther = epoch !== this.epoch || seq > this.#seq;
+    if (isOther) return { events: kept, isOther };
+    return { events: kept.filter((event) => event.seq > seq), isOther };
   }
 
   /** Tells `listener` every event from now on; returns how to stop that. It must not throw. */

@@ -47,6 +47,16 @@ test('what matters of a function is told though the log has forgotten it', async
   assert.deepEqual(await read(parts, { functionName: 'hello', since: 22 }), ['23 start']);
 });
 
+test('who goes on after another run of the agent hears all that happened since this one began', async () => {
+  const parts = newLog(10);
+  say(parts.log, 'create');
+  say(parts.log, 'start');
+  assert.deepEqual(await read(parts, { since: 1, epoch: parts.log.epoch }), ['2 start']);
+  assert.deepEqual(await read(parts, { since: 1, epoch: 'e-before' }), ['1 create', '2 start']);
+  // Without an epoch, too, a number that was never given is of another run
+  assert.deepEqual(await read(parts, { since: 900 }), ['1 create', '2 start']);
+});
+
 test('of each function the last ones that matter are kept, of the rest none', () => {
   const { log, notable } = newLog(100);
   for (let i = 0; i < 5; i++) say(log, 'oom');

@@ -6,6 +6,8 @@ import type { NotableEvents } from './notable-events.ts';
 export interface StreamEventsOptions {
   /** Number of the last event that the reader has. */
   since: number;
+  /** Of which run of the agent that number is; absent: of this one. */
+  epoch?: string;
   /** Go on with each new event until `signal` aborts. */
   follow: boolean;
   signal: AbortSignal;
@@ -52,12 +54,12 @@ export async function* streamEvents(
 function pastEvents(
   log: EventLog,
   notable: NotableEvents,
-  { since, functionName }: StreamEventsOptions,
+  { since, epoch, functionName }: StreamEventsOptions,
 ): EventInfo[] {
-  const kept = log.since(since).events;
+  const { events: kept, isOther } = log.since(since, epoch);
   const first = kept[0]?.seq ?? Number.POSITIVE_INFINITY;
   const older = functionName === undefined ? [] : notable.of(functionName);
-  return [...older.filter(({ seq }) => seq > since && seq < first), ...kept];
+  return [...older.filter(({ seq }) => (isOther || seq > since) && seq < first), ...kept];
 }
 
 function lineOf(event: EventInfo): string {

@@ -19,21 +19,19 @@ export function addEventRoutes(app: FastifyInstance, { events, notable }: EventR
   const readers = new Readers('follow events', LIMITS.eventReadersMax);
   app.addHook('preClose', async () => readers.close());
   app.get('/v1/events', async (request, reply) => {
-    const keys = ['follow', 'since', 'action', 'id', 'function'] as const;
+    const keys = ['follow', 'since', 'epoch', 'action', 'id', 'function'] as const;
     const query = queryOf(request.query, keys);
     const follow = flagIn(query.follow, 'follow');
     const since = numberIn(query.since, 'since', [0, Number.MAX_SAFE_INTEGER]) ?? 0;
     const isWanted = wanted(query);
     const signal = follow ? readers.enter(reply) : new AbortController().signal;
-    const functionName = query.function;
-    const options = { since, follow, signal, isWanted };
-    return sendLines(
-      reply,
-      streamEvents(events, notable, {
-        ...options,
-        ...(functionName === undefined ? {} : { functionName }),
-      }),
-    );
+    const { epoch, function: functionName } = query;
+    const more = {
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(functionName === undefined ? {} : { functionName }),
+    };
+    const options = { since, follow, signal, isWanted, ...more };
+    return sendLines(reply, streamEvents(events, notable, options));
   });
 }
 
