@@ -68,6 +68,8 @@ async function* linesOf(
   try {
     yield* agents.streams(node).lines<LogLine>('/v1/logs', { query, signal });
   } catch (error) {
+    // Nothing to read is not what that means
+    if (error instanceof HearthError && error.code === 'QueueFull') throw error;
     if (!signal.aborted) log.warn({ node, err: error }, 'logs of a node not read');
   }
 }

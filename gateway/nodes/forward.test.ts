@@ -20,6 +20,7 @@ describe('forward', { skip }, () => {
   const asked: string[] = [];
   const servers: Server[] = [];
   let answerAfterMs = 0;
+  let isBusy = false;
 
   before(async () => {
     platform = await TestPlatform.start({ handler: () => (_request, answer) => answer.end() });
@@ -43,6 +44,10 @@ describe('forward', { skip }, () => {
     const server = createServer(async (message, answer) => {
       asked.push(`${message.method} ${message.url}`);
       await delay(answerAfterMs);
+      if (isBusy) {
+        answer.writeHead(503).end('{"error": {"code": "QueueFull", "message": "busy"}}');
+        return;
+      }
       const has = name === 'a' && message.url?.startsWith('/v1/containers/web');
       answer.writeHead(has ? 200 : 404, { 'content-type': 'application/json' });
       const error = { code: 'NotFound', message: 'does not exist' };
@@ -110,6 +115,16 @@ describe('forward', { skip }, () => {
     assert.equal(answer.status, 404);
     assert.match(await answer.text(), /does not exist/);
     assert.equal((await call('/v1/events')).status, 200);
+  });
+
+  test('a node that has no room for a reader of logs is no function without logs', async () => {
+    await platform.deploy('hello');
+    await until(async () => (await call('/v1/functions/hello')).ok);
+    isBusy = true;
+    const answer = await call('/v1/functions/hello/logs?follow=1');
+    isBusy = false;
+    assert.equal(answer.status, 503);
+    assert.match(await answer.text(), /QueueFull/);
   });
 
   test('a body that is larger than any of JSON is refused here, while it is still sent', async () => {
