@@ -77,7 +77,8 @@ function get(name: string, action = ''): Promise<ContainerInfo> {
 async function texts(name: string): Promise<string[]> {
   const found: string[] = [];
   const path = `/v1/containers/${name}/logs`;
-  for await (const line of client.lines<LogLine>(path)) found.push(line.text);
+  const query = { tail: 'all' };
+  for await (const line of client.lines<LogLine>(path, { query })) found.push(line.text);
   return found;
 }
 
