@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encode } from 'dns-packet';
+import { LIMITS } from '../../../../lib/limits.ts';
 import { silentLog } from '../../../../lib/telemetry/log.ts';
 import { parseSubnet } from '../subnet.ts';
 import { readQuery } from './answer.ts';
@@ -91,6 +92,25 @@ test('questions on one stream are answered until they are too many', { skip }, a
   await new Promise((resolve) => socket.once('close', resolve));
   // Refusals of 12 bytes in frames: as many as an asker may have at once, and hardly more
   assert.ok(answers > 0 && answers < 14 * 600, `${answers} bytes`);
+});
+
+test('one asker’s streams leave room for others’', { skip }, async (t) => {
+  await serve(t);
+  const idle = Array.from({ length: LIMITS.dnsStreamsMax }, () =>
+    connect({ host: ADDRESS, port: 53 }).on('error', () => {}),
+  );
+  t.after(() => {
+    for (const socket of idle) socket.destroy();
+  });
+  await Promise.all(idle.map((socket) => once(socket, 'connect')));
+  const other = connect({ host: ADDRESS, port: 53, localAddress: '127.0.0.9' });
+  t.after(() => other.destroy());
+  const packet = stuffed(0);
+  packet[2] = 0x10;
+  other.write(frame(packet));
+  const timeout = sleep(PATIENCE_MS, ['nothing'], { ref: false });
+  const [answer] = await Promise.race([once(other, 'data'), once(other, 'close'), timeout]);
+  assert.ok(Buffer.isBuffer(answer), String(answer));
 });
 
 test('a question that announces thousands of records is refused unread', () => {

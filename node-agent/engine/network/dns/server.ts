@@ -21,6 +21,8 @@ import { frame, StreamFrames } from './stream-frames.ts';
 const PORT = 53;
 const STREAM_IDLE_MS = 10_000;
 const STREAM_UNREAD_BYTES_MAX = 256 * 1024;
+/** Of one asker, so that it leaves room for the others. */
+const STREAMS_PER_SOURCE_MAX = LIMITS.dnsStreamsMax / 4;
 const RATE = { burst: 400, perSecond: 200 };
 
 export interface DnsServerOptions {
@@ -87,6 +89,11 @@ export class DnsServer {
   #serve(socket: Socket): void {
     const source = socket.remoteAddress ?? '';
     const frames = new StreamFrames();
+    const ofSource = [...this.#streams].filter((other) => other.remoteAddress === source);
+    if (ofSource.length >= STREAMS_PER_SOURCE_MAX) {
+      socket.destroy();
+      return;
+    }
     this.#streams.add(socket);
     socket.setTimeout(STREAM_IDLE_MS, () => socket.destroy());
     socket.on('error', () => {}).on('close', () => this.#streams.delete(socket));
