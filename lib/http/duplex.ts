@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
@@ -16,7 +17,8 @@ export interface DuplexOptions {
 export function openDuplex(url: URL, options: DuplexOptions): Promise<IncomingMessage> {
   const { method, headers, body, signal } = options;
   return new Promise((resolve, reject) => {
-    const request = httpRequest(url, {
+    const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = open(url, {
       method,
       headers,
       agent: false,
