@@ -10,6 +10,7 @@ import type { ContainerProcess } from './launcher/messages.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import { untilDone } from './persistent.ts';
+import type { PlanPipe } from './plan-pipe.ts';
 import type { Slots } from './slots.ts';
 
 const BLANK_MS = 15_000;
@@ -24,6 +25,8 @@ export interface ReadyBlank {
   cgroup: ContainerCgroup;
   /** What the container will be; absent for one without a process yet. */
   process?: ContainerProcess;
+  /** Takes its plan. Who takes the blank closes it. */
+  pipe?: PlanPipe | undefined;
 }
 
 export interface BlankPoolOptions {
@@ -136,7 +139,8 @@ export class BlankPool {
         cgroups: cgroup.folders,
         cgroupViews: cgroups.views(name),
       };
-      blank.process = await (await launcher()).blank(plan);
+      const { pipe, process } = await (await launcher()).blank(plan);
+      Object.assign(blank, { pipe, process });
       failpoint('blank.after-fork');
       return blank;
     } catch (error) {
@@ -169,6 +173,7 @@ export class BlankPool {
   }
 
   async #remove(blank: ReadyBlank): Promise<void> {
+    blank.pipe?.close();
     await blank.cgroup.kill();
     failpoint('blank.remove.after-kill');
     await blank.cgroup.remove();

@@ -193,12 +193,13 @@ export class ContainerStarter {
     // A child that hangs ends by its cgroup, and its outcome pipe says that it did
     const timer = setTimeout(() => void cgroup.kill().catch(() => {}), START_MS);
     try {
-      const launched = (await this.#context.launcher()).start(blank.name, plan);
+      const launched = (await this.#context.launcher()).start(blank, plan);
       launched.catch(() => {});
       // While the child is on its way
       container.listen();
       const { process: expected } = blank;
       if (expected !== undefined) {
+        container.expects(expected);
         folder.writeState({ ...stateOf(container.parts), process: expected });
       }
       const process = await launched;
@@ -258,6 +259,7 @@ export class ContainerStarter {
     }
     this.#leftover.add(spec.id);
     container?.detach();
+    blank.pipe?.close();
     const takeBack = async (): Promise<void> => {
       const { cgroup } = blank;
       await cgroup.kill();

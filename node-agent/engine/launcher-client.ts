@@ -16,6 +16,7 @@ import type {
   StartPlan,
 } from './launcher/messages.ts';
 import type { RuntimePlan } from './launcher/runtime/runtime-messages.ts';
+import { PlanPipe } from './plan-pipe.ts';
 
 const READY_MS = 20_000;
 const LOG_LINE_BYTES_MAX = 4096;
@@ -41,6 +42,12 @@ export interface LauncherEvents {
   /** The process ended although nobody closed it. */
   onLost: () => void;
   log: Log;
+}
+
+/** A blank that waits: what its container will be, and where its plan goes if not through the launcher. */
+interface MadeBlank {
+  process: ContainerProcess;
+  pipe: PlanPipe | undefined;
 }
 
 type Answer = Report & { type: 'started' | 'entered' | 'failed' | 'done' };
@@ -122,15 +129,21 @@ export class LauncherClient {
   }
 
   /** Resolves when the blank waits for its plan. @throws StartRefused */
-  async blank(blank: BlankPlan): Promise<ContainerProcess> {
+  async blank(blank: BlankPlan): Promise<MadeBlank> {
     const answer = await this.#ask({ type: 'blank', blank });
-    if (answer.type === 'done' && answer.process !== undefined) return answer.process;
+    if (answer.type === 'done' && answer.process !== undefined) {
+      const { door, process } = answer;
+      return { process, pipe: door === undefined ? undefined : PlanPipe.open(this.pid, door) };
+    }
     throw new Error(`launcher answered ${answer.type}`);
   }
 
-  /** Resolves when the program has been executed. @throws StartRefused */
-  async start(blank: string, plan: StartPlan): Promise<ContainerProcess> {
-    const answer = await this.#ask({ type: 'start', blank, plan });
+  /** Resolves when the program has been executed. Closes the pipe. @throws StartRefused */
+  async start(
+    blank: { name: string; pipe?: PlanPipe | undefined },
+    plan: StartPlan,
+  ): Promise<ContainerProcess> {
+    const answer = await this.#ask(requestOf(blank, plan));
     if (answer.type === 'started') {
       const { init, pid, startTime } = answer;
       return { pid, startTime, init };
@@ -249,4 +262,19 @@ export class LauncherClient {
     // Before it was ready, whoever creates it hears of it
     if (this.#isReady) this.#events.onLost();
   }
+}
+
+/** The plan first, as the blank goes on with it at once; then who it is, which the launcher must know. */
+function requestOf(
+  { name: blank, pipe }: { name: string; pipe?: PlanPipe | undefined },
+  plan: StartPlan,
+): Unnumbered<Request> {
+  let given: { loopback: boolean } | undefined;
+  try {
+    given = pipe?.give(plan);
+  } finally {
+    pipe?.close();
+  }
+  if (given === undefined) return { type: 'start', blank, plan };
+  return { type: 'planned', blank, id: plan.id, ...given };
 }

@@ -128,8 +128,8 @@ export class LiveContainer implements Container {
     this.#alarm.begin(process.pid);
   }
 
-  #runsAs(process: RunningContainer): void {
-    this.#process = process;
+  /** Gets hold of the process that is on its way to its program. */
+  expects(process: RunningContainer): void {
     try {
       const pidfd = syscalls.pidfdOpen(process.pid);
       // Only a descriptor surely means this process: a pid can be another's by now
@@ -138,6 +138,11 @@ export class LiveContainer implements Container {
     } catch {
       // It has ended already; its report follows
     }
+  }
+
+  #runsAs(process: RunningContainer): void {
+    this.#process = process;
+    if (this.#pidfd === undefined) this.expects(process);
   }
 
   /** The launcher's report of its end. */

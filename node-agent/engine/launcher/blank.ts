@@ -13,7 +13,7 @@ import { enterFolder, execute } from './execute.ts';
 import { FrameReader } from './frames.ts';
 import { becomeInit, type InitParts } from './init/init.ts';
 import { type BlankView, becomeBlank, type HostDoors, isolate, leaveHost } from './isolate.ts';
-import { holdMemory, type MemoryHolder } from './memory-holder.ts';
+import { awaitHolder, holdMemory, type MemoryHolder } from './memory-holder.ts';
 import type { BlankPlan, StartFailure, StartPlan } from './messages.ts';
 import { cloneHostMounts } from './mounts/host-mounts.ts';
 import { enterNetwork } from './network-namespace.ts';
@@ -223,10 +223,11 @@ export function becomeProgram(
   isolate(sys, plan, { ...given, filter, clones });
   step('close descriptors');
   installStreams(sys, streams, outcomeFd);
+  const copies = holdMemory(sys, context.holder);
   step('enter working folder');
   enterFolder(sys, plan.cwd);
   step('execute');
-  holdMemory(sys, context.holder);
+  awaitHolder(sys, copies);
   sys.write(outcomeFd, Buffer.from(SAID_EXECUTING));
   return execute(sys, plan);
 }

@@ -11,10 +11,10 @@ import { Children } from './children.ts';
 import { drainOrEnd } from './drain.ts';
 import { EnteredProcesses } from './entering.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
-import { LoopbackNetworks } from './loopback-networks.ts';
-import type { Report, Request, StartPlan } from './messages.ts';
+import { type LoopbackNetwork, LoopbackNetworks } from './loopback-networks.ts';
+import type { Report, Request } from './messages.ts';
 import { configureNetwork } from './network-namespace.ts';
-import { failureOf, parseOutcome, readyPid } from './outcome.ts';
+import { failureOf, parseOutcome, readyPid, saidMore } from './outcome.ts';
 import { RuntimeRuns } from './runtime/runtime-runs.ts';
 
 const READ_BYTES = 65_536;
@@ -30,8 +30,10 @@ interface Growing extends Blank {
   program?: ProcessIdentity;
   /** Set once it has its plan: the container's id. */
   id?: string;
-  /** Network made ahead that it was given, as a descriptor. */
-  network?: number;
+  /** Network made ahead that waits for it, and that it enters once it has its plan. */
+  network?: LoopbackNetwork;
+  /** Its outcome pipe has ended. */
+  hasEnded?: true;
 }
 
 /**
@@ -97,6 +99,7 @@ export class LauncherLoop {
     try {
       if (request.type === 'blank') this.#addBlank(request);
       else if (request.type === 'start') this.#start(request);
+      else if (request.type === 'planned') this.#begin(request, request);
       else if (request.type === 'watch') this.#watch(request);
       else if (request.type === 'enter') this.#entered.enter(seq, request.plan);
       else if (request.type === 'cancel') this.#cancel(seq, request.id);
@@ -116,27 +119,40 @@ export class LauncherLoop {
     const blank: Growing = { ...forked, name, said: [], seq: request.seq };
     this.#blanks.set(name, blank);
     this.#sources.set(blank.outcomeFd, () => this.#hear(blank));
-    this.#networks.prepare(this.#blanks.size);
+    const without = [...this.#blanks.values()].filter(({ network }) => network === undefined);
+    this.#networks.prepare(without.length);
   }
 
-  #start(request: Request & { type: 'start' }): void {
+  /** For a plan that the engine could not give the blank itself. */
+  #start({ blank: name, plan, seq }: Request & { type: 'start' }): void {
+    const blank = this.#begin(
+      { blank: name, seq },
+      { id: plan.id, loopback: plan.netns === undefined },
+    );
+    // A container without a network gets a loopback that was made ahead, if one is left
+    const netns = plan.netns ?? blank.network?.path;
+    this.#writeAll(blank.planFd, encodeFrame(netns === undefined ? plan : { ...plan, netns }));
+  }
+
+  /** The blank is a container's from now on. */
+  #begin(
+    request: { blank: string; seq: number },
+    { id, loopback }: { id: string; loopback: boolean },
+  ): Growing {
+    failpoint('launcher.start.before');
     const blank = this.#blanks.get(request.blank);
     if (blank === undefined) throw new Error(`no blank "${request.blank}"`);
     this.#blanks.delete(request.blank);
     blank.seq = request.seq;
-    blank.id = request.plan.id;
-    this.#ending.add(blank.outcomeFd);
-    failpoint('launcher.start.before-plan');
-    this.#writeAll(blank.planFd, encodeFrame(this.#withNetwork(blank, request.plan)));
-    failpoint('launcher.start.after-plan');
-  }
-
-  /** A container without a network gets a loopback that was made ahead, if one is left. */
-  #withNetwork(blank: Growing, plan: StartPlan): StartPlan {
-    const network = plan.netns === undefined ? this.#networks.take() : undefined;
-    if (network === undefined) return plan;
-    blank.network = network.fd;
-    return { ...plan, netns: network.path };
+    blank.id = id;
+    if (!loopback && blank.network !== undefined) {
+      this.#networks.putBack(blank.network);
+      delete blank.network;
+    }
+    if (blank.hasEnded === true) this.#judge(blank);
+    else this.#ending.add(blank.outcomeFd);
+    failpoint('launcher.start.begun');
+    return blank;
   }
 
   /** The next word of a child: ready, executing, or that it cannot go on. */
@@ -149,10 +165,23 @@ export class LauncherLoop {
       if (pid !== undefined) this.#ready(blank, pid);
       if (length > 0 && !this.#ending.has(blank.outcomeFd)) return;
     }
-    this.#remove(blank.outcomeFd);
-    this.#context.sys.close(blank.planFd);
-    if (blank.network !== undefined) this.#context.sys.close(blank.network);
+    this.#sources.delete(blank.outcomeFd);
+    this.#ending.delete(blank.outcomeFd);
+    blank.hasEnded = true;
+    // Of one that has its plan already, whose it is will be heard at once
+    if (blank.id !== undefined || !saidMore(Buffer.concat(blank.said))) this.#judge(blank);
+    // After whoever waits has heard of it
+    for (const fd of [blank.outcomeFd, blank.planFd]) sys.close(fd);
+  }
+
+  /** What became of one that says nothing more. */
+  #judge(blank: Growing): void {
     this.#blanks.delete(blank.name);
+    this.#tell(blank);
+    if (blank.network !== undefined) this.#context.sys.close(blank.network.fd);
+  }
+
+  #tell(blank: Growing): void {
     const failure = parseOutcome(Buffer.concat(blank.said));
     const { id, pid, pidfd, program, seq, startTime } = blank;
     if (failure === undefined && id !== undefined && seq !== undefined && program !== undefined) {
@@ -176,7 +205,12 @@ export class LauncherLoop {
       return;
     }
     const init = { pid: blank.pid, startTime: blank.startTime };
-    this.#report({ type: 'done', seq: blank.seq, process: { ...blank.program, init } });
+    const network = this.#networks.take();
+    if (network !== undefined) blank.network = network;
+    const { inode } = this.#context.sys.fstat(blank.planFd);
+    const loopback = network === undefined ? {} : { loopback: network.path };
+    const door = { fd: blank.planFd, inode, ...loopback };
+    this.#report({ type: 'done', seq: blank.seq, process: { ...blank.program, init }, door });
     blank.seq = undefined;
   }
 
@@ -244,12 +278,6 @@ export class LauncherLoop {
     const { status } = sys.wait4(pid, 0);
     if (status !== 0) throw new Error(`cannot configure ${netns}: wait status ${status}`);
     this.#report({ type: 'done', seq });
-  }
-
-  #remove(fd: number): void {
-    this.#sources.delete(fd);
-    this.#ending.delete(fd);
-    this.#context.sys.close(fd);
   }
 
   /** Blocks while the engine does not read: its reader never waits for the launcher. */

@@ -91,10 +91,21 @@ export interface ContainerProcess extends ProcessIdentity {
   init: ProcessIdentity;
 }
 
+/** How the engine gives a blank its plan without the launcher in between. */
+export interface PlanDoor {
+  /** Descriptor of the launcher's that takes the plan, and the inode behind it: numbers are used again. */
+  fd: number;
+  inode: number;
+  /** Network with a loopback only that waits for it, if it wants none else. */
+  loopback?: string;
+}
+
 /** Engine to launcher. `seq` comes back in the answer. */
 export type Request =
   | { type: 'blank'; seq: number; blank: BlankPlan }
   | { type: 'start'; seq: number; blank: string; plan: StartPlan }
+  /** The blank has its plan from the engine itself; `loopback`: it enters the one that waits for it. */
+  | { type: 'planned'; seq: number; blank: string; id: string; loopback: boolean }
   | { type: 'runtime'; seq: number; runtime: RuntimePlan }
   | { type: 'abortRuntime'; seq: number; id: string }
   | { type: 'prepareNetwork'; seq: number; netns: string }
@@ -113,7 +124,7 @@ export type Report =
   | { type: 'left'; id: string; status: number }
   | { type: 'failed'; seq: number; failure: StartFailure }
   /** `process`: of a blank that is ready, what its container will be. */
-  | { type: 'done'; seq: number; process?: ContainerProcess }
+  | { type: 'done'; seq: number; process?: ContainerProcess; door?: PlanDoor }
   /** A blank ended before it was used. */
   | { type: 'blankLost'; name: string }
   /** `pid` is the one that was watched; `status`: raw wait status, absent for no child of the launcher's. */

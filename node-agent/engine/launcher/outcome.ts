@@ -18,6 +18,11 @@ export function readyPid(word: string): number | undefined {
   return pid === undefined ? undefined : Number(pid);
 }
 
+/** Whether one has gone on after it said that it is ready. */
+export function saidMore(bytes: Buffer): boolean {
+  return /^r\d+;./s.test(bytes.toString());
+}
+
 /** A failed step of which more is known than the kernel's reason, or that another process told. */
 export class RefusedStep extends Error {
   readonly failure: StartFailure;

@@ -28,10 +28,11 @@ export interface Ran extends ExitStatus {
 }
 
 let counter = 0;
+let engines = 0;
 
 /** Options that collide with no other test's on this machine. */
 export function engineOptions(folder: string): EngineOptions {
-  const number = process.pid * 8 + (counter++ % 8);
+  const number = process.pid * 8 + (engines++ % 8);
   return {
     name: `t${(number % 36 ** 6).toString(36)}`,
     stateDir: join(folder, 'state'),
