@@ -35,9 +35,11 @@ export interface ListField {
 }
 
 /** Host names, labels joined by dots. */
-const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
-const NETWORK_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const OCI_RUNTIME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
+export const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
+/** Of networks, and of containers on them. */
+export const NETWORK_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** As dockerd's `runtimes` are called. */
+export const OCI_RUNTIME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 
 /** Every list of the spec. */
 export const LIST_FIELDS: readonly ListField[] = [

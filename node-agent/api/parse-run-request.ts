@@ -3,6 +3,7 @@ import type { HearthError } from '../../lib/errors.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { type ImageReference, parseReference } from '../../lib/oci/reference.ts';
 import type { ImageRef } from '../../lib/records.ts';
+import { HOSTNAME, NETWORK_NAME, OCI_RUNTIME_NAME } from '../../lib/spec/container-keys.ts';
 import { parseEgress } from '../../lib/spec/egress-text.ts';
 import { parseMount, targetFault } from '../../lib/spec/mount-text.ts';
 import type { ContainerMount, EgressRule, PublishedPort } from '../engine/container-spec.ts';
@@ -111,9 +112,6 @@ const DEFAULTS = {
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** A name that could be taken for an id would make two meanings of one path. */
 const ID_LIKE = /^[ic]-[0-9a-z]{12}$/;
-const NETWORK_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
-const RUNTIME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 const USER = /^[^\0\n]{1,128}$/;
 
 /** @throws HearthError BadRequest with every fault */
@@ -137,7 +135,7 @@ export function parseRunRequest(body: unknown): ParsedRun {
     ports: parsedIn(fields, { key: 'ports', max: L.containerPortsMax }, parsePort, faults),
     mounts: mountsIn(fields, faults),
     resources: resourcesIn(fields, faults),
-    ...optional('ociRuntime', textIn(fields, 'ociRuntime', RUNTIME_NAME, faults)),
+    ...optional('ociRuntime', textIn(fields, 'ociRuntime', OCI_RUNTIME_NAME, faults)),
     autoRemove: booleanIn(fields, 'autoRemove', faults),
   };
   addTogether(run, faults);
