@@ -114,16 +114,20 @@ function setsOf({ rates }: FirewallFacts): string[] {
 
 /**
  * The kernel's table of connections is the whole host's: full, nobody's new connection passes. One
- * container could fill it within seconds. Name servers are others' machines.
+ * container could fill it within seconds.
  */
-function rateRules({ rates }: FirewallFacts): string[] {
+function connectionRules({ rates }: FirewallFacts): string[] {
+  if (rates === undefined) return [];
+  const over = `ct count over ${rates.connectionsMax}`;
+  return [`ct state new add @connections { ip saddr ${over} } drop`];
+}
+
+/** Name servers are others' machines. */
+function questionRules({ rates }: FirewallFacts): string[] {
   if (rates === undefined) return [];
   const burst = 2 * rates.dnsPerSecond;
   const over = `limit rate over ${rates.dnsPerSecond}/second burst ${burst} packets`;
-  return [
-    `ct state new add @connections { ip saddr ct count over ${rates.connectionsMax} } drop`,
-    `${TRANSPORT} th dport 53 add @questions { ip saddr ${over} } drop`,
-  ];
+  return [`${TRANSPORT} th dport 53 add @questions { ip saddr ${over} } drop`];
 }
 
 /** Published ports lead in by the target's address alone, so that a container sees its real client. */
@@ -150,7 +154,8 @@ function inputChain(facts: FirewallFacts): string[] {
     'iifname != @bridges accept',
     'ct state related accept',
     'ct state established ct direction reply accept',
-    ...rateRules(facts),
+    ...connectionRules(facts),
+    ...questionRules(facts),
     `iifname . ip daddr @nameservers ${TRANSPORT} th dport 53 accept`,
     'iifname @internal drop',
     ...acceptDns(facts.hostResolvers),
@@ -172,7 +177,8 @@ function forwardChains(facts: FirewallFacts): string[] {
     'oifname @bridges drop',
     '}',
     'chain egress {',
-    // Seen here only where br_netfilter shows the packets inside a bridge
+    // Seen here only where br_netfilter shows the packets inside a bridge, and then they are connections
+    ...connectionRules(facts),
     'iifname . oifname @within accept',
     'meta nfproto ipv6 drop',
     'ct state related accept',
@@ -180,7 +186,7 @@ function forwardChains(facts: FirewallFacts): string[] {
     'oifname "hearth-*" drop',
     'oifname "hn-*" drop',
     'iifname @internal drop',
-    ...rateRules(facts),
+    ...questionRules(facts),
     ...acceptDns(facts.resolvers),
     `ip daddr { ${METADATA_NETWORKS.join(', ')} } drop`,
     ...(allowed.length === 0 ? [] : [`ip daddr { ${allowed.join(', ')} } accept`]),

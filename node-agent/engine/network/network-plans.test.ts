@@ -95,7 +95,10 @@ test('a container’s new connections are counted before any of them is accepted
     const counted = rules.findIndex((line) => line.includes('ct count over 7 } drop'));
     const asked = rules.findIndex((line) => line.includes('limit rate over 5/second'));
     const accepted = rules.findIndex((line) => line.includes('dport 53 accept'));
-    assert.ok(counted > 0 && counted < accepted && asked < accepted, name);
+    assert.ok(counted >= 0 && counted < accepted && asked < accepted, name);
+    // Where br_netfilter is on, those inside of a named network are the kernel's, too
+    const within = rules.findIndex((line) => line.includes('@within accept'));
+    assert.ok(within === -1 || counted < within, name);
   }
   assert.ok(!linesOf().some((line) => line.includes('ct count')));
 });
