@@ -176,7 +176,7 @@ test('a node that is full refuses', { skip }, async () => {
   const body = startRequest(servingScript(), { memoryBytes: 900 * MIB });
   await assert.rejects(start(body), {
     code: 'NodeFull',
-    message: 'node "n1" has 819 MiB left for instances, asked are 900 MiB',
+    message: 'node "n1" has 819 MiB left for containers, asked are 900 MiB',
   });
 });
 

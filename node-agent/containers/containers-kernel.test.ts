@@ -197,7 +197,7 @@ test('a start that fails leaves nothing and says why', { skip }, async () => {
   });
   await assert.rejects(agent.sh('true', { memoryBytes: 900 * MIB }), {
     code: 'NodeFull',
-    message: 'node "c0" has 819 MiB left for instances, asked are 900 MiB',
+    message: 'node "c0" has 819 MiB left for containers, asked are 900 MiB',
   });
   assert.deepEqual(await agent.client.json('/v1/containers'), { containers: [] });
   const { id } = await agent.sh('true', { name: 'again' });

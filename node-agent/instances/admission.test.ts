@@ -24,7 +24,7 @@ test('what fits is admitted, to the last byte', () => {
 test('a refusal says what is left and what was asked', () => {
   assert.equal(
     refusal(LOAD, { memoryBytes: 256 * MIB, pids: 1 })?.message,
-    'node "n1" has 119 MiB left for instances, asked are 256 MiB',
+    'node "n1" has 119 MiB left for containers, asked are 256 MiB',
   );
 });
 
@@ -32,7 +32,7 @@ test('the number of instances has a bound', () => {
   const full = { ...LOAD, instances: LIMITS.agentInstancesMax };
   assert.match(
     refusal(full, { memoryBytes: 1, pids: 1 })?.message ?? '',
-    /runs 1000 instances, limit 1000/,
+    /runs 1000 containers, limit 1000/,
   );
 });
 
@@ -44,7 +44,7 @@ test('RES-10: the processes of all instances together have a bound below the hos
   assert.equal(refused?.code, 'NodeFull');
   assert.equal(
     refused?.message,
-    'node "n1" has 23700 processes left for instances of 24000, asked are 23701',
+    'node "n1" has 23700 processes left for containers of 24000, asked are 23701',
   );
 });
 

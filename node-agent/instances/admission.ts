@@ -40,17 +40,17 @@ export function refusal(load: NodeLoad, { memoryBytes, pids }: Demand): HearthEr
   if (load.instances >= LIMITS.agentInstancesMax) {
     return new HearthError(
       'NodeFull',
-      `node "${load.node}" runs ${load.instances} instances, limit ${LIMITS.agentInstancesMax}`,
+      `node "${load.node}" runs ${load.instances} containers, limit ${LIMITS.agentInstancesMax}`,
     );
   }
   const freePids = LIMITS.agentPidsMax - load.pidsReserved;
   if (pids > freePids) {
     return new HearthError(
       'NodeFull',
-      `node "${load.node}" has ${Math.max(0, freePids)} processes left for instances of ` +
+      `node "${load.node}" has ${Math.max(0, freePids)} processes left for containers of ` +
         `${LIMITS.agentPidsMax}, asked are ${pids}`,
       {
-        hint: 'lower the function’s pids, stop other functions, or add a node',
+        hint: 'ask for fewer pids, stop functions or containers, or add a node',
         details: { ...load, pids },
       },
     );
@@ -59,10 +59,10 @@ export function refusal(load: NodeLoad, { memoryBytes, pids }: Demand): HearthEr
   if (memoryBytes <= freeBytes) return undefined;
   return new HearthError(
     'NodeFull',
-    `node "${load.node}" has ${formatBytes(Math.max(0, freeBytes))} left for instances, ` +
+    `node "${load.node}" has ${formatBytes(Math.max(0, freeBytes))} left for containers, ` +
       `asked are ${formatBytes(memoryBytes)}`,
     {
-      hint: 'lower the function’s memory, stop other functions, or add a node',
+      hint: 'ask for less memory, stop functions or containers, or add a node',
       details: { ...load, memoryBytes },
     },
   );
