@@ -10,8 +10,6 @@ import type { EngineEventListener } from './engine-event.ts';
 import type { Container } from './engine-types.ts';
 import type { ExitFiles } from './exit-files.ts';
 import { failpoint } from './failpoints.ts';
-import { AT_FDCWD, S_IFIFO } from './kernel/linux-constants.ts';
-import { syscalls } from './kernel/syscalls.ts';
 import type { StartPlan } from './launcher/messages.ts';
 import { type LauncherClient, StartRefused } from './launcher-client.ts';
 import { LiveContainer, removeParts, workDir } from './live-container.ts';
@@ -19,6 +17,7 @@ import { type EngineNetwork, netnsPath } from './network/network.ts';
 import { type NetworkSlot, networkState, withNameServer } from './network/network-plan.ts';
 import { type OciRuntimes, startingResources } from './oci/runtimes.ts';
 import { untilDone } from './persistent.ts';
+import type { ReadyFolders } from './ready-folders.ts';
 import { hostError } from './shortage.ts';
 import { checkSpec } from './spec-check.ts';
 import { startError } from './start-error.ts';
@@ -42,6 +41,7 @@ export interface StartContext {
   mountRules: MountRules;
   volumes: EngineVolumes;
   blanks: BlankPool;
+  folders: ReadyFolders;
   /** All that were launched, or are about to be, by id. */
   containers: Map<string, LiveContainer>;
   launcher: () => Promise<LauncherClient>;
@@ -125,6 +125,7 @@ export class ContainerStarter {
     this.#refill ??= setTimeout(() => {
       this.#refill = undefined;
       this.#context.blanks.fill();
+      this.#context.folders.fill();
       this.#context.network.fill();
     }, REFILL_MS);
   }
@@ -137,7 +138,7 @@ export class ContainerStarter {
   ): LiveContainer {
     const { cgroup, uidSlot } = blank;
     const folder = new ContainerFolder(this.#context.containersDir, spec.id);
-    folder.create();
+    this.#context.folders.place(folder);
     failpoint('start.after-folder');
     folder.writeState(stateOf({ spec, uidSlot, cgroup, network }));
     failpoint('start.after-state');
@@ -148,9 +149,9 @@ export class ContainerStarter {
     failpoint('start.after-upper');
     if (spec.listenPath !== undefined) rmSync(spec.listenPath, { force: true });
     const owner = blank.uidBase + spec.user.uid;
-    makeFifo(folder.stdout, owner);
-    makeFifo(folder.stderr, owner);
-    if (spec.statusPipe === true) makeFifo(folder.status, owner);
+    // The program may open its streams again by /dev/stdout
+    for (const path of [folder.stdout, folder.stderr]) chownSync(path, owner, owner);
+    if (spec.statusPipe === true) chownSync(folder.status, owner, owner);
     failpoint('start.after-fifos');
     this.#context.cgroups.limit(cgroup, startingResources(spec));
     failpoint('start.after-limits');
@@ -309,10 +310,4 @@ function stateOf(parts: {
     cgroup: cgroup.name,
     ...networkState(network),
   };
-}
-
-function makeFifo(path: string, owner: number): void {
-  syscalls.mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0);
-  // The program may open its streams again by /dev/stdout
-  chownSync(path, owner, owner);
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errnoCode } from '../../lib/errors.ts';
 import type { ContainerSpec, PublishedPort } from './container-spec.ts';
 import type { ProcessIdentity } from './kernel/process-identity.ts';
 
@@ -56,7 +57,11 @@ export class ContainerFolder {
   }
 
   create(): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(this.path, { mode: 0o700 });
+    } catch (error) {
+      if (errnoCode(error) !== 'EEXIST') throw error;
+    }
   }
 
   /** Whole or not at all. */

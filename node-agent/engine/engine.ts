@@ -19,6 +19,7 @@ import type { NetworkSlot } from './network/network-plan.ts';
 import type { Networks } from './network/network-types.ts';
 import { OciRuntimes } from './oci/runtimes.ts';
 import { OutputLock, outputLockPath } from './output/output-lock.ts';
+import { ReadyFolders } from './ready-folders.ts';
 import { Slots } from './slots.ts';
 import { resolveBindPaths } from './storage/bind-paths.ts';
 import { EngineVolumes } from './storage/volumes.ts';
@@ -65,6 +66,7 @@ class ContainerEngine implements Engine {
   readonly volumes: EngineVolumes;
   readonly #network: EngineNetwork;
   readonly #blanks: BlankPool;
+  readonly #folders: ReadyFolders;
   readonly #uidSlots = new Slots(LIMITS.agentInstancesMax);
   readonly #containers = new Map<string, LiveContainer>();
   readonly #starter: ContainerStarter;
@@ -111,6 +113,10 @@ class ContainerEngine implements Engine {
       launcher: () => this.#launcher,
       log: options.log,
     });
+    this.#folders = new ReadyFolders(
+      join(options.stateDir, 'ready'),
+      options.blanks ?? BLANKS_DEFAULT,
+    );
     this.#network = new EngineNetwork({
       engine: options.name,
       stateDir: options.stateDir,
@@ -132,6 +138,7 @@ class ContainerEngine implements Engine {
       mountRules,
       volumes: this.volumes,
       blanks: this.#blanks,
+      folders: this.#folders,
       containers: this.#containers,
       launcher: () => this.#launcher,
       log: options.log,
@@ -144,6 +151,7 @@ class ContainerEngine implements Engine {
     await this.#launcher;
     failpoint('open.after-launcher');
     this.#blanks.fill();
+    this.#folders.fill();
     void this.volumes.sweep();
     // Whoever needs the network hears of its failure by `acquire`
     this.#network.open().catch((error: unknown) => {
@@ -210,6 +218,7 @@ class ContainerEngine implements Engine {
     if (keep) for (const container of all) container.detach();
     else await Promise.all(all.map((container) => container.remove()));
     await this.#blanks.close();
+    this.#folders.close();
     // Also those that nobody has adopted yet, when this engine could not even begin
     const stays = keep && listContainerIds(this.#containersDir).length > 0;
     await this.#network.close({ keep: stays });
