@@ -13,7 +13,8 @@ const LOCK_MS = 1_000;
 const SAVE_MS = 500;
 
 const [, containersDir = '', lockPath = ''] = process.argv.slice(2);
-const lock = await OutputLock.takeFree(lockPath, 'drainer', LOCK_MS);
+// Another engine has it, or one came and went meanwhile and took the file along
+const lock = await OutputLock.takeFree(lockPath, 'drainer', LOCK_MS).catch(() => undefined);
 if (lock === undefined) process.exit(0);
 
 const drainer = new Drainer(containersDir, end);

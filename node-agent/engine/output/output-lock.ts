@@ -82,8 +82,10 @@ export class OutputLock {
   }
 }
 
+/** Only an engine makes the file: without one there is nothing for a drainer. @throws SyscallError */
 function tryLock(path: string, role: Role): number | undefined {
-  const fd = syscalls.openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
+  const create = role === 'engine' ? O_CREAT : 0;
+  const fd = syscalls.openat(AT_FDCWD, path, O_RDWR | create | O_CLOEXEC, 0o600);
   try {
     syscalls.flock(fd, LOCK_EX | LOCK_NB);
     const holder: Holder = { role, pid: process.pid, startTime: processStartTime(process.pid) };
