@@ -255,8 +255,9 @@ export class NetWorld {
     ]);
     batch(host, [`-6 route add default via ${PEER.ipv6}`]);
     // A host that would let IPv6 through
-    const settings = ['net.ipv6.conf.all.forwarding=1', 'net.ipv6.conf.default.forwarding=1'];
-    this.enter(this.hostNetns, ['sysctl', '-q', '-w', ...settings]);
+    const settings = ['all', 'default'].map((of) => `/proc/sys/net/ipv6/conf/${of}/forwarding`);
+    const switchOn = 'for (const path of process.argv.slice(1)) fs.writeFileSync(path, "1")';
+    this.enter(this.hostNetns, [process.execPath, '-e', switchOn, ...settings]);
   }
 
   async #listen(): Promise<void> {
