@@ -8,10 +8,18 @@ export const DISK_MODULES = [
   'virtio_blk',
 ] as const;
 
-/** What is run in the machine, in order: names and arguments of the project's Node. */
+/** Tests of the engine that take many minutes where nothing is fast: they come last. */
+const LONG = ['engine-attacks', 'engine-leak', 'engine-crash'] as const;
+const ONE_BY_ONE = ['--test', '--test-concurrency=1'] as const;
+
+/** What is run in the machine, in order: names and arguments of the project's Node, as bash reads them. */
 export const STEPS: Readonly<Record<string, readonly string[]>> = {
   quickstart: ['dist/cli/main.js', 'quickstart', '--once'],
-  engine: ['--test', '--test-concurrency=1', "'dist/node-agent/engine/**/*.test.js'"],
+  engine: [
+    ...ONE_BY_ONE,
+    `$(find dist/node-agent/engine -name '*.test.js' ${LONG.map((name) => `! -name '${name}.*'`).join(' ')} | sort)`,
+  ],
+  long: [...ONE_BY_ONE, ...LONG.map((name) => `dist/node-agent/engine/${name}.test.js`)],
 };
 
 /** `/init` of the initramfs: loads the disk's driver and goes on in its file system. */
