@@ -9,6 +9,7 @@ import { failpoint } from './failpoints.ts';
 import type { ContainerProcess } from './launcher/messages.ts';
 import { UIDS_PER_CONTAINER } from './launcher/user-namespaces.ts';
 import type { LauncherClient } from './launcher-client.ts';
+import { reapOrphan } from './orphans.ts';
 import { untilDone } from './persistent.ts';
 import type { PlanPipe } from './plan-pipe.ts';
 import type { Slots } from './slots.ts';
@@ -175,6 +176,7 @@ export class BlankPool {
   async #remove(blank: ReadyBlank): Promise<void> {
     blank.pipe?.close();
     await blank.cgroup.kill();
+    if (blank.process?.init !== undefined) void reapOrphan(blank.process.init.pid);
     failpoint('blank.remove.after-kill');
     await blank.cgroup.remove();
     this.#options.exits.remove(blank.name);

@@ -16,6 +16,7 @@ import type {
   StartPlan,
 } from './launcher/messages.ts';
 import type { RuntimePlan } from './launcher/runtime/runtime-messages.ts';
+import { takeOrphans } from './orphans.ts';
 import { PlanPipe } from './plan-pipe.ts';
 
 const READY_MS = 20_000;
@@ -73,6 +74,7 @@ export class LauncherClient {
 
   private constructor(events: LauncherEvents) {
     this.#events = events;
+    takeOrphans();
     const bootstrap = fileURLToPath(new URL('./launcher/bootstrap.js', import.meta.url));
     // A session of its own: a terminal's Ctrl-C is for the agent, which ends the launcher in order
     const drained = [events.containersDir, events.outputLock];

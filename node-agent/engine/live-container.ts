@@ -10,7 +10,7 @@ import { ContainerPause } from './cgroup/container-pause.ts';
 import { readStats } from './cgroup/container-usage.ts';
 import { dieAttributes, type Emit } from './container-events.ts';
 import type { ContainerSpec, ExitStatus, PublishedPort } from './container-spec.ts';
-import type { ContainerFolder, RunningContainer } from './container-state.ts';
+import { type ContainerFolder, lastOf, type RunningContainer } from './container-state.ts';
 import type { ContainerStats } from './container-stats.ts';
 import { ContainerFiles } from './copy/copy.ts';
 import type { Container, ContainerTimings, KillOptions } from './engine-types.ts';
@@ -23,6 +23,7 @@ import { syscalls } from './kernel/syscalls.ts';
 import type { LauncherClient } from './launcher-client.ts';
 import type { NetworkSlot } from './network/network-plan.ts';
 import type { OciRuntimes } from './oci/runtimes.ts';
+import { reapOrphan } from './orphans.ts';
 import { ContainerOutput, type OutputListener, StatusLine } from './output/output.ts';
 import { readSpill, removeSpill, type Spilled } from './output/spill.ts';
 import { exitStatus } from './start-error.ts';
@@ -151,6 +152,8 @@ export class LiveContainer implements Container {
     this.#ended = true;
     failpoint('end.before');
     this.#closePidfd();
+    const process = this.#process;
+    if (status === undefined && process !== undefined) void reapOrphan(lastOf(process).pid);
     const { cgroup, exits } = this.parts;
     // Processes that entered by other ways than its pid namespace: none should be left
     await cgroup.kill().catch(() => {});

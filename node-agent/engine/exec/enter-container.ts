@@ -10,6 +10,7 @@ import { syscalls } from '../kernel/syscalls.ts';
 import type { EnterPlan } from '../launcher/enter-messages.ts';
 import { type LauncherClient, StartRefused } from '../launcher-client.ts';
 import type { OciRuntimes } from '../oci/runtimes.ts';
+import { reapOrphan } from '../orphans.ts';
 import { planEnter } from './exec-plan.ts';
 
 const ENTER_MS = 15_000;
@@ -126,7 +127,10 @@ export class EnteredProcess {
 
   #left(status: number | undefined): void {
     // Without its launcher nobody can say how it ends
-    if (status === undefined) this.signal('SIGKILL');
+    if (status === undefined) {
+      this.signal('SIGKILL');
+      if (this.pid !== 0) void reapOrphan(this.pid);
+    }
     if (this.#pidfd !== undefined) syscalls.close(this.#pidfd);
     this.#pidfd = undefined;
     this.#end(status);
