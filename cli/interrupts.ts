@@ -1,3 +1,5 @@
+import { HearthError } from '../lib/errors.ts';
+
 /** The same Ctrl-C can arrive twice: from the terminal and passed on by npm. */
 const SAME_MS = 400;
 
@@ -21,4 +23,22 @@ export function onInterrupt(first: () => void, again: () => void): () => void {
   return () => {
     for (const name of names) process.off(name, listener);
   };
+}
+
+/** What a command does until Ctrl-C. */
+export interface Interruption {
+  /** Aborted by the first Ctrl-C, with HearthError Interrupted; a second one ends the process. */
+  signal: AbortSignal;
+  /** The command has ended by itself. */
+  forget(): void;
+}
+
+/** A signal for what a command waits for. */
+export function abortOnInterrupt(): Interruption {
+  const interrupted = new AbortController();
+  const forget = onInterrupt(
+    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
+    () => process.exit(130),
+  );
+  return { signal: interrupted.signal, forget };
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, suite, type TestContext, test } from 'node:test';
@@ -9,14 +9,14 @@ import { HearthError } from '../../lib/errors.ts';
 import type { ImageConfig } from '../../lib/oci/types.ts';
 import type { ImageRef } from '../../lib/records.ts';
 import {
-  cannotBuild,
+  busybox,
+  cannotRun,
   type Files,
   startTestBuilder,
   type TestBuilder,
 } from '../testing/test-builder.ts';
 
-const BUSYBOX = '/bin/busybox';
-const reason = cannotBuild() ?? (existsSync(BUSYBOX) ? undefined : 'needs /bin/busybox (static)');
+const reason = cannotRun();
 
 /** A base with a shell, from nothing: `COPY`s busybox and links its applets. */
 const SHELL = [
@@ -36,7 +36,7 @@ suite('buildImage()', { skip: reason ?? false }, () => {
 
   const withShell = (lines: string[], files: Files = {}): Files => ({
     Dockerfile: [...SHELL, ...lines].join('\n'),
-    busybox: { mode: 0o755, body: readFileSync(BUSYBOX) },
+    busybox: busybox(),
     ...files,
   });
 

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { after, before, suite, test } from 'node:test';
 import { HearthError } from '../../lib/errors.ts';
 import {
-  cannotBuild,
+  busybox,
+  cannotRun,
   type Files,
   startTestBuilder,
   type TestBuilder,
 } from '../testing/test-builder.ts';
 
-const BUSYBOX = '/bin/busybox';
-const reason = cannotBuild() ?? (existsSync(BUSYBOX) ? undefined : 'needs /bin/busybox (static)');
+const reason = cannotRun();
 
 /** CVE-2024-21626 in a build. */
 suite('a RUN has no door to the host', { skip: reason ?? false }, () => {
@@ -26,7 +25,7 @@ suite('a RUN has no door to the host', { skip: reason ?? false }, () => {
       'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
       ...lines,
     ].join('\n'),
-    busybox: { mode: 0o755, body: readFileSync(BUSYBOX) },
+    busybox: busybox(),
   });
 
   test('it sees descriptors 0, 1, 2', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { LIMITS } from '../../lib/limits.ts';
@@ -14,17 +14,14 @@ import {
   wrongRows,
 } from '../../node-agent/engine/testing/escape-probe.ts';
 import {
-  cannotBuild,
+  busybox,
+  cannotRun,
   type Files,
   startTestBuilder,
   type TestBuilder,
 } from '../testing/test-builder.ts';
 
-const BUSYBOX = '/bin/busybox';
-const reason =
-  cannotBuild() ??
-  missingForCompile() ??
-  (existsSync(BUSYBOX) ? undefined : 'needs /bin/busybox (static)');
+const reason = cannotRun() ?? missingForCompile();
 
 /** The doors of ESC-P and of the CVE table, tried by the steps of a build. */
 suite('doors out of a RUN', { skip: reason ?? false }, () => {
@@ -49,7 +46,7 @@ suite('doors out of a RUN', { skip: reason ?? false }, () => {
       'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
       ...lines,
     ].join('\n'),
-    busybox: { mode: 0o755, body: readFileSync(BUSYBOX) },
+    busybox: busybox(),
     probe: { mode: 0o755, body: probe },
     self: { mode: 0o755, body: Buffer.from('#!/proc/self/exe\n') },
   });

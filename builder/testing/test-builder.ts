@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packTar, type TarSource } from '../../lib/archive/tar.ts';
@@ -47,6 +47,18 @@ export interface BuildOptions {
 /** Why builds cannot run here, for `t.skip`; undefined: they can. */
 export function cannotBuild(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'needs root';
+}
+
+const BUSYBOX = '/bin/busybox';
+
+/** Why no RUN with a shell can be tested on this machine, if not. */
+export function cannotRun(): string | undefined {
+  return cannotBuild() ?? (existsSync(BUSYBOX) ? undefined : 'needs /bin/busybox (static)');
+}
+
+/** The static busybox as a file of a context. */
+export function busybox(): { mode: number; body: Buffer } {
+  return { mode: 0o755, body: readFileSync(BUSYBOX) };
 }
 
 /** Starts one; `stop` leaves nothing. */

@@ -8,7 +8,7 @@ import { type DeployResult, deployFolder, readFolder } from '../deploy/deploy.ts
 import { excerpt } from '../deploy/excerpt.ts';
 import { type SpecFlags, specOfFlags } from '../deploy/flags.ts';
 import { ProgressView } from '../deploy/progress-view.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { abortOnInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 
 export interface DeployFlags extends SpecFlags {
@@ -26,11 +26,7 @@ export async function deploy(
 ): Promise<number> {
   if (flags.printDockerfile === true) return printDockerfile(context, folder, flags);
   const view = new ProgressView(context.terminal);
-  const interrupted = new AbortController();
-  const forget = onInterrupt(
-    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
-    () => process.exit(130),
-  );
+  const { signal, forget } = abortOnInterrupt();
   try {
     const result = await deployFolder(connect(context), {
       folder,
@@ -38,7 +34,7 @@ export async function deploy(
       force: flags.force === true,
       strict: flags.strict === true,
       wait: flags.wait !== false,
-      signal: interrupted.signal,
+      signal,
       onEvent: (event) => view.show(event),
       onUpload: (title) => view.note(title),
     });

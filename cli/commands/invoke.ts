@@ -15,7 +15,7 @@ import { cleanLine } from '../clean-text.ts';
 import { serverUrl } from '../connection.ts';
 import { usageError } from '../errors.ts';
 import { ApiClient } from '../http.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { abortOnInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 
 export interface InvokeFlags {
@@ -39,11 +39,7 @@ export async function invoke(context: Context, name: string, flags: InvokeFlags)
   const path = `/function/${parseFunctionName(name)}${restPath(flags.path)}`;
   const headers = parseHeaders(flags.header ?? []);
   const body = openBody(flags.data);
-  const interrupted = new AbortController();
-  const forget = onInterrupt(
-    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
-    () => process.exit(130),
-  );
+  const { signal, forget } = abortOnInterrupt();
   try {
     const startedAtMs = performance.now();
     const api = new ApiClient({ baseUrl: serverUrl(context), token: undefined });
@@ -51,7 +47,7 @@ export async function invoke(context: Context, name: string, flags: InvokeFlags)
       method: flags.method?.toUpperCase() ?? (body === undefined ? 'GET' : 'POST'),
       headers: body === undefined ? headers : { 'content-type': body.type, ...headers },
       ...(body === undefined ? {} : { body: body.stream }),
-      signal: interrupted.signal,
+      signal,
     });
     const failure = await platformError(answer);
     if (failure !== undefined) throw failure;
@@ -59,7 +55,7 @@ export async function invoke(context: Context, name: string, flags: InvokeFlags)
     else await print(context, answer, flags.include === true);
     return (answer.statusCode ?? 0) >= 500 ? FUNCTION_FAILED_EXIT : 0;
   } catch (error) {
-    throw interrupted.signal.aborted ? interrupted.signal.reason : error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     forget();
     body?.stream.destroy();

@@ -10,7 +10,7 @@ import { connect } from '../connection.ts';
 import { containerPath } from '../containers/find-container.ts';
 import { usageError } from '../errors.ts';
 import type { ApiClient } from '../http.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { abortOnInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 
 export interface LogsFlags {
@@ -63,22 +63,18 @@ interface Source {
 
 async function show(context: Context, source: Source, flags: LogsFlags): Promise<number> {
   const tail = parseTail(flags.tail);
-  const interrupted = new AbortController();
-  const forget = onInterrupt(
-    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
-    () => process.exit(130),
-  );
+  const { signal, forget } = abortOnInterrupt();
   const print = printer(context, {
     timestamps: flags.timestamps === true,
     names: source.isOne !== true,
   });
   try {
     const reading = { ...source, tail, follow: flags.follow === true, print };
-    await read(connect(context), reading, interrupted);
+    await read(connect(context), reading, signal);
     return 0;
   } catch (error) {
     // Ctrl-C is how one leaves `logs -f`: no failure.
-    if (interrupted.signal.aborted) return flags.follow === true ? 0 : 130;
+    if (signal.aborted) return flags.follow === true ? 0 : 130;
     throw error;
   } finally {
     forget();
@@ -92,12 +88,12 @@ interface Reading extends Source {
 }
 
 /** Follows over broken connections, as long as the gateway comes back. */
-async function read(api: ApiClient, reading: Reading, stop: AbortController): Promise<void> {
+async function read(api: ApiClient, reading: Reading, signal: AbortSignal): Promise<void> {
   let { tail } = reading;
   for (let failures = 0; ; ) {
     try {
       const query = { ...reading.query, tail, ...(reading.follow ? { follow: 1 } : {}) };
-      const options = { query, signal: stop.signal };
+      const options = { query, signal };
       for await (const line of api.lines<LogLine>(reading.path, options)) {
         reading.print(line);
         failures = 0;
@@ -106,10 +102,10 @@ async function read(api: ApiClient, reading: Reading, stop: AbortController): Pr
       if (!reading.follow) return;
     } catch (error) {
       const mayRetry = reading.follow && tail === 0 && isAway(error) && failures < RETRIES_MAX;
-      if (stop.signal.aborted || !mayRetry) throw error;
+      if (signal.aborted || !mayRetry) throw error;
     }
     failures++;
-    await sleep(RETRY_MS, undefined, { signal: stop.signal });
+    await sleep(RETRY_MS, undefined, { signal });
   }
 }
 

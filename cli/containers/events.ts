@@ -1,8 +1,7 @@
 import type { EventInfo } from '../../lib/container-api.ts';
-import { HearthError } from '../../lib/errors.ts';
 import { cleanLine } from '../clean-text.ts';
 import { connect } from '../connection.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { abortOnInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 
 export interface EventFlags {
@@ -15,11 +14,7 @@ export interface EventFlags {
 
 /** `hearth events`: what happened to containers lately; with `-f` each new event until Ctrl-C. */
 export async function events(context: Context, flags: EventFlags): Promise<number> {
-  const interrupted = new AbortController();
-  const forget = onInterrupt(
-    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
-    () => process.exit(130),
-  );
+  const { signal, forget } = abortOnInterrupt();
   const query = {
     follow: flags.follow === true ? 1 : undefined,
     action: flags.action,
@@ -30,7 +25,7 @@ export async function events(context: Context, flags: EventFlags): Promise<numbe
   try {
     const lines = connect(context).lines<EventInfo>('/v1/events', {
       query,
-      signal: interrupted.signal,
+      signal,
     });
     for await (const event of lines) {
       context.terminal.out(context.json ? `${JSON.stringify(event)}\n` : `${eventLine(event)}\n`);
@@ -38,7 +33,7 @@ export async function events(context: Context, flags: EventFlags): Promise<numbe
     return 0;
   } catch (error) {
     // Ctrl-C is how one leaves `events -f`: no failure.
-    if (interrupted.signal.aborted) return flags.follow === true ? 0 : 130;
+    if (signal.aborted) return flags.follow === true ? 0 : 130;
     throw error;
   } finally {
     forget();

@@ -5,7 +5,7 @@ import { HearthError } from '../../lib/errors.ts';
 import { connect } from '../connection.ts';
 import { usageError } from '../errors.ts';
 import type { ApiClient } from '../http.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { abortOnInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 import { parsePairs } from '../pairs.ts';
 import { ExecFrames } from './exec-frames.ts';
@@ -34,11 +34,7 @@ export async function exec(
   const request = execRequest(command, flags);
   const api = connect(context);
   const container = await findContainer(api, name, flags.node);
-  const interrupted = new AbortController();
-  const forget = onInterrupt(
-    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
-    () => process.exit(130),
-  );
+  const { signal, forget } = abortOnInterrupt();
   const terminal = request.tty === undefined ? undefined : takeTerminal();
   const input = new PassThrough();
   // The body is empty without `-i`, yet a stream: its end says that no input comes
@@ -50,19 +46,16 @@ export async function exec(
       headers: { 'hearth-exec': Buffer.from(JSON.stringify(request)).toString('base64url') },
       body: input,
       headersFirst: true,
-      signal: interrupted.signal,
+      signal,
     });
     // Not before the program runs: a refusal would be lost among what is still being sent
     if (request.stdin === true) process.stdin.pipe(input);
     const execId = String(answer.headers['hearth-exec-id'] ?? '');
     terminal?.onResize((size) => resize(api, { execId, node: container.node, size }));
-    const { code, signal } = await copyOutput(answer);
-    return exitCodeOf({
-      ...(code === undefined ? {} : { exitCode: code }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const { code: exitCode, ...rest } = await copyOutput(answer);
+    return exitCodeOf({ ...rest, ...(exitCode === undefined ? {} : { exitCode }) });
   } catch (error) {
-    throw interrupted.signal.aborted ? interrupted.signal.reason : error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     forget();
     terminal?.restore();

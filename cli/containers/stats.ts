@@ -3,7 +3,7 @@ import { HearthError } from '../../lib/errors.ts';
 import { formatBytes } from '../../lib/units.ts';
 import { connect } from '../connection.ts';
 import type { ApiClient } from '../http.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { abortOnInterrupt } from '../interrupts.ts';
 import type { Context } from '../options.ts';
 import { table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -37,17 +37,13 @@ export async function stats(
     context.terminal.err('no containers run\n');
     return 0;
   }
-  const interrupted = new AbortController();
-  const forget = onInterrupt(
-    () => interrupted.abort(new HearthError('Interrupted', 'interrupted')),
-    () => process.exit(130),
-  );
+  const { signal, forget } = abortOnInterrupt();
   try {
     if (flags.stream === false) await once(context, api, containers);
-    else await follow(context, { api, containers, signal: interrupted.signal });
+    else await follow(context, { api, containers, signal });
     return 0;
   } catch (error) {
-    if (interrupted.signal.aborted) return 0;
+    if (signal.aborted) return 0;
     throw error;
   } finally {
     forget();

@@ -24,7 +24,7 @@ export function hostNameservers(): string[] {
   return parseNameservers(readText(UPSTREAM_FILE)).filter((address) => !STUB.test(address));
 }
 
-/** Name servers of the host itself, a stub on its loopback among them. */
+/** Name servers of the host itself, one that only listens on its loopback among them. */
 export function nameservers(): string[] {
   return parseNameservers(readText('/etc/resolv.conf'));
 }

@@ -4,13 +4,14 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ContainerOutput } from './output.ts';
 
 const MIB = 1024 * 1024;
 
-test('a flood is read whole, but so much in a while only', async (t) => {
+/** Reads two FIFOs of the test's own. */
+function outputFor(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-output-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const paths = { stdout: join(folder, 'stdout'), stderr: join(folder, 'stderr') };
@@ -18,6 +19,11 @@ test('a flood is read whole, but so much in a while only', async (t) => {
   const output = new ContainerOutput(paths);
   output.begin();
   t.after(() => output.close());
+  return { output, paths };
+}
+
+test('a flood is read whole, but so much in a while only', async (t) => {
+  const { output, paths } = outputFor(t);
   let bytes = 0;
   let most = 0;
   const beganMs = performance.now();
@@ -36,13 +42,7 @@ test('a flood is read whole, but so much in a while only', async (t) => {
 });
 
 test('what is written before anybody listens waits, to the last byte', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'hearth-output-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const paths = { stdout: join(folder, 'stdout'), stderr: join(folder, 'stderr') };
-  execFileSync('mkfifo', [paths.stdout, paths.stderr]);
-  const output = new ContainerOutput(paths);
-  output.begin();
-  t.after(() => output.close());
+  const { output, paths } = outputFor(t);
   const script = 'head -c 3145728 /dev/zero > "$1"; echo late > "$2"';
   const child = spawn('sh', ['-c', script, 'sh', paths.stdout, paths.stderr]);
   const closed = once(child, 'close');

@@ -1,10 +1,20 @@
 import {
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
+  O_CLOEXEC,
+  O_PATH,
 } from '../../kernel/linux-constants.ts';
 import type { Syscalls } from '../../kernel/syscall-types.ts';
+
+/** Attributes of a mount by which no file gives rights and none is executed. */
+export const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+/** Flags of a descriptor that only says where something is. */
+export const PATH_ONLY = O_PATH | O_CLOEXEC;
 
 /** A file system to be made: its type, options of fsconfig(2) (undefined: a flag), MOUNT_ATTR_ bits. */
 export interface FileSystem {

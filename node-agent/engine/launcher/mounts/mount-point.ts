@@ -4,7 +4,6 @@ import {
   O_CREAT,
   O_EXCL,
   O_NOFOLLOW,
-  O_PATH,
   O_WRONLY,
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
@@ -17,10 +16,10 @@ import {
   SyscallError,
   type Syscalls,
 } from '../../kernel/syscall-types.ts';
+import { PATH_ONLY } from './detached-mount.ts';
 import { asRangeOwner } from './range-owner.ts';
 import type { MountTargets } from './user-mounts.ts';
 
-const PATH_ONLY = O_PATH | O_CLOEXEC;
 /** A rename somewhere in the tree at the same moment makes a step of a path unsure: openat2(2). */
 const TRIES = 100;
 

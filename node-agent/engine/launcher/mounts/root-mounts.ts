@@ -1,9 +1,6 @@
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
-  MOUNT_ATTR_NODEV,
-  MOUNT_ATTR_NOEXEC,
-  MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_T_EMPTY_PATH,
   O_CLOEXEC,
@@ -21,14 +18,12 @@ import {
 } from '../../kernel/linux-constants.ts';
 import { SyscallError, type Syscalls } from '../../kernel/syscall-types.ts';
 import type { StartPlan } from '../messages.ts';
-import { attach } from './detached-mount.ts';
+import { attach, NO_ESCALATION, PATH_ONLY } from './detached-mount.ts';
 import { asRangeOwner } from './range-owner.ts';
 import { cloneMapped } from './root-file-system.ts';
 import { resizeShm } from './system-mounts.ts';
 import { attachUserMounts } from './user-mounts.ts';
 
-const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-const PATH_ONLY = O_PATH | O_CLOEXEC;
 /** Real folders of every root: another OCI runtime follows a link there on the host (CVE-2026-41579). */
 const SYSTEM = ['dev', 'proc', 'sys'];
 

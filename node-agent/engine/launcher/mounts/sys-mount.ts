@@ -2,14 +2,10 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   F_DUPFD_CLOEXEC,
-  MOUNT_ATTR_NODEV,
-  MOUNT_ATTR_NOEXEC,
-  MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
-  O_PATH,
   O_RDONLY,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
@@ -17,10 +13,8 @@ import {
 } from '../../kernel/linux-constants.ts';
 import { SyscallError, type Syscalls } from '../../kernel/syscall-types.ts';
 import type { CgroupView } from '../messages.ts';
-import { attach, newMount } from './detached-mount.ts';
+import { attach, NO_ESCALATION, newMount, PATH_ONLY } from './detached-mount.ts';
 
-const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-const PATH_ONLY = O_PATH | O_CLOEXEC;
 const CPU = 'devices/system/cpu';
 /** How many cpus there are, which C libraries ask: sysconf(3), get_nprocs(3). */
 const CPU_FILES = ['online', 'possible', 'present'];

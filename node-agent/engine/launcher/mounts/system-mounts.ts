@@ -2,7 +2,6 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   F_DUPFD_CLOEXEC,
-  MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
@@ -10,9 +9,7 @@ import {
   MS_NOEXEC,
   MS_NOSUID,
   MS_REMOUNT,
-  O_CLOEXEC,
   O_NOFOLLOW,
-  O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   S_IFCHR,
@@ -20,11 +17,8 @@ import {
 import { makedev, SyscallError, type Syscalls } from '../../kernel/syscall-types.ts';
 import { defaultInodes } from '../../storage/inodes.ts';
 import type { BlankPlan } from '../messages.ts';
-import { attach, newMount } from './detached-mount.ts';
+import { attach, NO_ESCALATION, newMount, PATH_ONLY } from './detached-mount.ts';
 import { mountSys } from './sys-mount.ts';
-
-const NO_ESCALATION = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-const PATH_ONLY = O_PATH | O_CLOEXEC;
 
 /** Files and folders of /proc that tell of the host or take commands to it (Docker's list and kallsyms). */
 const MASKED_FILES = [
