@@ -98,9 +98,12 @@ export function othersRun(world: EngineWorld): boolean {
   return foldersIn(root).some((name) => name !== world.options.name);
 }
 
-/** What differs; of descriptors only what is more, as fewer of those made ahead may wait just then. */
+/**
+ * What differs. Loopbacks made ahead for a crowd, and put back by starts that had a network of their own, wait
+ * for later starts without one (launcher/loopback-networks.ts): fewer of them afterwards were used up.
+ */
 function leftOf(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string[] {
-  return differenceOf(before, after).filter((line) => !/^-\d+ descriptors/.test(line));
+  return differenceOf(before, after).filter((line) => !/^-\d+ descriptors of .*: net$/.test(line));
 }
 
 function differenceOf(
