@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -21,11 +21,12 @@ test('what one container says takes no more of a reader that is outside of its l
   const container = join(folder, 'c');
   mkdirSync(container);
   for (const name of ['stdout', 'stderr']) execFileSync('mkfifo', [join(container, name)]);
-  const drainer = new Drainer(folder, () => {});
+  // As a container has it, before any drainer: one that finds no writer takes the stream for ended
+  const pipe = openSync(join(container, 'stdout'), 'r+');
+  const flood = spawn('dd', ['if=/dev/zero', 'bs=64k'], { stdio: ['ignore', pipe, 'ignore'] });
+  closeSync(pipe);
   const beganMs = performance.now();
-  const flood = spawn('dd', ['if=/dev/zero', `of=${join(container, 'stdout')}`, 'bs=64k'], {
-    stdio: 'ignore',
-  });
+  const drainer = new Drainer(folder, () => {});
   const ended = new Promise((resolve) => flood.once('close', resolve));
   const droppedBytes = (): number => {
     drainer.save();
